@@ -1,0 +1,196 @@
+"""ResNet-18/34/50/101/152 in Paddle; the mirror of ``pytorch_impl/resnet.py``.
+
+He et al., "Deep Residual Learning for Image Recognition" (2015), with the stride on the 3x3
+convolution of a bottleneck ("v1.5", as in torchvision and PaddleClas). A module's path with dots
+as underscores is the scheme's layer name: ``res2a.branch2a`` is ``res2a_branch2a``. Every
+parameter also carries its Paddle 1.x name: ``res2a_branch2a_weights``, ``bn2a_branch2a_scale``.
+"""
+
+from __future__ import annotations
+
+import math
+
+import paddle.nn.functional as F
+from paddle import ParamAttr, Tensor, nn
+from paddle.nn.initializer import Normal, Uniform
+from paddle.utils import unique_name
+
+from weight_port import arch
+
+
+class ConvBN(nn.Layer):
+    """A convolution without bias, padded by half its kernel, then batch norm."""
+
+    def __init__(self, name: str, cin: int, cout: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        # He et al., "Delving Deep into Rectifiers" (2015): variance 2 / fan-out. Paddle's own
+        # KaimingNormal takes the fan-in.
+        he = Normal(0.0, math.sqrt(2.0 / (cout * kernel * kernel)))
+        self.conv = nn.Conv2D(
+            cin,
+            cout,
+            kernel,
+            stride,
+            padding=kernel // 2,
+            bias_attr=False,
+            weight_attr=ParamAttr(name=f"{name}_weights", initializer=he),
+        )
+        norm = arch.batch_norm_name(name)
+        self.bn = nn.BatchNorm2D(
+            cout,
+            epsilon=arch.BN_EPS,
+            momentum=arch.BN_MOMENTUM,
+            weight_attr=ParamAttr(name=f"{norm}_scale"),
+            bias_attr=ParamAttr(name=f"{norm}_offset"),
+        )
+        self.bn._mean.name = f"{norm}_mean"
+        self.bn._variance.name = f"{norm}_variance"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bn(self.conv(x))
+
+
+class BasicBlock(nn.Layer):
+    """3x3, 3x3 and the shortcut: the block of ResNet-18 and 34."""
+
+    def __init__(self, block: arch.Block) -> None:
+        super().__init__()
+        name, cin, cout = block.name, block.in_channels, block.out_channels
+        self.branch2a = ConvBN(f"{name}_branch2a", cin, block.width, 3, block.stride)
+        self.branch2b = ConvBN(f"{name}_branch2b", block.width, cout, 3)
+        self.projection = block.projection
+        if self.projection:
+            self.branch1 = ConvBN(f"{name}_branch1", cin, cout, 1, block.stride)
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, out, H/stride, W/stride)
+        y = F.relu(self.branch2a(x))
+        y = self.branch2b(y)
+        y = y + (self.branch1(x) if self.projection else x)
+        return F.relu(y)
+
+
+class Bottleneck(nn.Layer):
+    """1x1, 3x3, 1x1 and the shortcut: the block of ResNet-50, 101 and 152."""
+
+    def __init__(self, block: arch.Block) -> None:
+        super().__init__()
+        name, cin, cout = block.name, block.in_channels, block.out_channels
+        self.branch2a = ConvBN(f"{name}_branch2a", cin, block.width, 1)
+        self.branch2b = ConvBN(f"{name}_branch2b", block.width, block.width, 3, block.stride)
+        self.branch2c = ConvBN(f"{name}_branch2c", block.width, cout, 1)
+        self.projection = block.projection
+        if self.projection:
+            self.branch1 = ConvBN(f"{name}_branch1", cin, cout, 1, block.stride)
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, 4*width, H/stride, W/stride)
+        y = F.relu(self.branch2a(x))
+        y = F.relu(self.branch2b(y))
+        y = self.branch2c(y)
+        y = y + (self.branch1(x) if self.projection else x)
+        return F.relu(y)
+
+
+class ResNet(nn.Layer):
+    """Images (N, in_channels, H, W) to logits (N, num_classes), of the input's dtype.
+
+    Without ``include_top``, to the feature map (N, C, ceil(H/32), ceil(W/32)), C being 512 for
+    basic blocks and 2048 for bottlenecks. ``name`` is a row of ``weight_port.arch``.
+    """
+
+    def __init__(self, name: str, num_classes: int, in_channels: int, include_top: bool) -> None:
+        super().__init__()
+        self.architecture = name
+        self.include_top = include_top
+        make = Bottleneck if arch.architecture(name).bottleneck else BasicBlock
+        blocks = arch.blocks(name)
+        self.block_names = [block.name for block in blocks]
+
+        self.conv1 = ConvBN("conv1", in_channels, 64, 7, 2)
+        self.pool1 = nn.MaxPool2D(3, 2, padding=1)
+        for block in blocks:
+            self.add_sublayer(block.name, make(block))
+        if include_top:
+            self.pool5 = nn.AdaptiveAvgPool2D(1)
+            cin = blocks[-1].out_channels
+            bound = 1.0 / math.sqrt(cin)
+            self.fc = nn.Linear(
+                cin,
+                num_classes,
+                weight_attr=ParamAttr(name="fc_0.w_0", initializer=Uniform(-bound, bound)),
+                bias_attr=ParamAttr(name="fc_0.b_0", initializer=Uniform(-bound, bound)),
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.conv1(x))  # (N, 64, H/2, W/2)
+        x = self.pool1(x)  # (N, 64, H/4, W/4)
+        for name in self.block_names:
+            x = getattr(self, name)(x)
+        if not self.include_top:
+            return x  # (N, C, H/32, W/32)
+        x = self.pool5(x).flatten(1)  # (N, C)
+        return self.fc(x)
+
+
+def softmax(logits: Tensor) -> Tensor:
+    """Class probabilities (N, num_classes); the Paddle 1.x programs ended with this step."""
+    return F.softmax(logits, axis=1)
+
+
+def _build(name: str, num_classes: int, in_channels: int, include_top: bool) -> ResNet:
+    # Parameter names are global to a process in Paddle; the guard makes them local to this
+    # model, so that a second one can be built beside it.
+    with unique_name.guard():
+        return ResNet(name, num_classes, in_channels, include_top)
+
+
+def resnet18(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
+    """ResNet-18: 11,689,512 parameters, 1.81 GMACs at 224x224."""
+    return _build("resnet18", num_classes, in_channels, include_top)
+
+
+def resnet34(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
+    """ResNet-34: 21,797,672 parameters, 3.66 GMACs at 224x224."""
+    return _build("resnet34", num_classes, in_channels, include_top)
+
+
+def resnet50(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
+    """ResNet-50: 25,557,032 parameters, 4.09 GMACs at 224x224."""
+    return _build("resnet50", num_classes, in_channels, include_top)
+
+
+def resnet101(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
+    """ResNet-101: 44,549,160 parameters, 7.80 GMACs at 224x224."""
+    return _build("resnet101", num_classes, in_channels, include_top)
+
+
+def resnet152(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
+    """ResNet-152: 60,192,808 parameters, 11.51 GMACs at 224x224."""
+    return _build("resnet152", num_classes, in_channels, include_top)
+
+
+def resnet18_paddleclas(
+    num_classes: int = 1000, in_channels: int = 3, include_top: bool = True
+) -> ResNet:
+    """ResNet-18 as PaddleClas has it, with a projection (``res2a_branch1``) in the first block."""
+    return _build("resnet18_paddleclas", num_classes, in_channels, include_top)
+
+
+def resnet34_paddleclas(
+    num_classes: int = 1000, in_channels: int = 3, include_top: bool = True
+) -> ResNet:
+    """ResNet-34 as PaddleClas has it, with a projection (``res2a_branch1``) in the first block."""
+    return _build("resnet34_paddleclas", num_classes, in_channels, include_top)
+
+
+MODELS = {
+    make.__name__: make
+    for make in (
+        resnet18,
+        resnet34,
+        resnet50,
+        resnet101,
+        resnet152,
+        resnet18_paddleclas,
+        resnet34_paddleclas,
+    )
+}

@@ -1,0 +1,48 @@
+"""A model from a checkpoint in one call; the mirror of ``paddle_impl/checkpoint.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import weight_port
+from pytorch_impl.resnet import MODELS, ResNet
+
+
+def to_tensor(array: np.ndarray) -> torch.Tensor:
+    """A copy as a torch tensor of the same shape and dtype, bfloat16 included."""
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(array.view(np.int16).copy()).view(torch.bfloat16)
+    return torch.from_numpy(array.copy())
+
+
+def load_weights(model: ResNet, tensors: Mapping[str, np.ndarray]) -> None:
+    """Put tensors in any dialect into ``model``, which takes their dtype.
+
+    Raises weight_port.MismatchError where they are not the model's; it is unchanged then.
+    """
+    state = weight_port.convert(tensors, to="pytorch_impl", include_top=model.include_top)
+    found = weight_port.detect(tensors)
+    if found.architecture != model.architecture:
+        raise weight_port.MismatchError(
+            f"the weights are those of {found.architecture}, the model is {model.architecture}"
+        )
+    model.to(to_tensor(state["conv1.conv.weight"]).dtype)
+    model.load_state_dict({key: to_tensor(array) for key, array in state.items()}, strict=True)
+
+
+def load(path: str | Path, include_top: bool = True) -> ResNet:
+    """The model that a checkpoint holds, in evaluation mode, in the checkpoint's dtype.
+
+    The file may be in any format and dialect that ``weight_port`` reads; its keys and shapes say
+    which depth and form it is. ``include_top=False`` leaves the classifier out. Raises
+    weight_port.WeightPortError for a file that is not exactly one of our networks.
+    """
+    tensors = weight_port.read(path)
+    found = weight_port.detect(tensors)
+    model = MODELS[found.architecture](found.num_classes, found.in_channels, include_top)
+    load_weights(model, tensors)
+    return model.eval()

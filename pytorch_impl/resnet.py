@@ -1,0 +1,158 @@
+"""ResNet-18/34/50/101/152 in PyTorch; the mirror of ``paddle_impl/resnet.py``.
+
+He et al., "Deep Residual Learning for Image Recognition" (2015), with the stride on the 3x3
+convolution of a bottleneck ("v1.5", as in torchvision and PaddleClas). A module's path with dots
+as underscores is the scheme's layer name: ``res2a.branch2a`` is ``res2a_branch2a``.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from weight_port import arch
+
+
+class ConvBN(nn.Module):
+    """A convolution without bias, padded by half its kernel, then batch norm."""
+
+    def __init__(self, cin: int, cout: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(cin, cout, kernel, stride, padding=kernel // 2, bias=False)
+        self.bn = nn.BatchNorm2d(cout, eps=arch.BN_EPS, momentum=1 - arch.BN_MOMENTUM)
+        # He et al., "Delving Deep into Rectifiers" (2015): variance 2 / fan-out.
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bn(self.conv(x))
+
+
+class BasicBlock(nn.Module):
+    """3x3, 3x3 and the shortcut: the block of ResNet-18 and 34."""
+
+    def __init__(self, block: arch.Block) -> None:
+        super().__init__()
+        self.branch2a = ConvBN(block.in_channels, block.width, 3, block.stride)
+        self.branch2b = ConvBN(block.width, block.out_channels, 3)
+        self.projection = block.projection
+        if self.projection:
+            self.branch1 = ConvBN(block.in_channels, block.out_channels, 1, block.stride)
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, out, H/stride, W/stride)
+        y = F.relu(self.branch2a(x), inplace=True)
+        y = self.branch2b(y)
+        y += self.branch1(x) if self.projection else x
+        return F.relu(y, inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3, 1x1 and the shortcut: the block of ResNet-50, 101 and 152."""
+
+    def __init__(self, block: arch.Block) -> None:
+        super().__init__()
+        self.branch2a = ConvBN(block.in_channels, block.width, 1)
+        self.branch2b = ConvBN(block.width, block.width, 3, block.stride)
+        self.branch2c = ConvBN(block.width, block.out_channels, 1)
+        self.projection = block.projection
+        if self.projection:
+            self.branch1 = ConvBN(block.in_channels, block.out_channels, 1, block.stride)
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, 4*width, H/stride, W/stride)
+        y = F.relu(self.branch2a(x), inplace=True)
+        y = F.relu(self.branch2b(y), inplace=True)
+        y = self.branch2c(y)
+        y += self.branch1(x) if self.projection else x
+        return F.relu(y, inplace=True)
+
+
+class ResNet(nn.Module):
+    """Images (N, in_channels, H, W) to logits (N, num_classes), of the input's dtype.
+
+    Without ``include_top``, to the feature map (N, C, ceil(H/32), ceil(W/32)), C being 512 for
+    basic blocks and 2048 for bottlenecks. ``name`` is a row of ``weight_port.arch``.
+    """
+
+    def __init__(self, name: str, num_classes: int, in_channels: int, include_top: bool) -> None:
+        super().__init__()
+        self.architecture = name
+        self.include_top = include_top
+        make = Bottleneck if arch.architecture(name).bottleneck else BasicBlock
+        blocks = arch.blocks(name)
+        self.block_names = [block.name for block in blocks]
+
+        self.conv1 = ConvBN(in_channels, 64, 7, 2)
+        self.pool1 = nn.MaxPool2d(3, 2, padding=1)
+        for block in blocks:
+            self.add_module(block.name, make(block))
+        if include_top:
+            self.pool5 = nn.AdaptiveAvgPool2d(1)
+            # nn.Linear draws from Uniform(-1/sqrt(C), 1/sqrt(C)), as the Paddle 1.x program did.
+            self.fc = nn.Linear(blocks[-1].out_channels, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.conv1(x), inplace=True)  # (N, 64, H/2, W/2)
+        x = self.pool1(x)  # (N, 64, H/4, W/4)
+        for name in self.block_names:
+            x = getattr(self, name)(x)
+        if not self.include_top:
+            return x  # (N, C, H/32, W/32)
+        x = self.pool5(x).flatten(1)  # (N, C)
+        return self.fc(x)
+
+
+def softmax(logits: Tensor) -> Tensor:
+    """Class probabilities (N, num_classes); the Paddle 1.x programs ended with this step."""
+    return F.softmax(logits, dim=1)
+
+
+def resnet18(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
+    """ResNet-18: 11,689,512 parameters, 1.81 GMACs at 224x224."""
+    return ResNet("resnet18", num_classes, in_channels, include_top)
+
+
+def resnet34(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
+    """ResNet-34: 21,797,672 parameters, 3.66 GMACs at 224x224."""
+    return ResNet("resnet34", num_classes, in_channels, include_top)
+
+
+def resnet50(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
+    """ResNet-50: 25,557,032 parameters, 4.09 GMACs at 224x224."""
+    return ResNet("resnet50", num_classes, in_channels, include_top)
+
+
+def resnet101(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
+    """ResNet-101: 44,549,160 parameters, 7.80 GMACs at 224x224."""
+    return ResNet("resnet101", num_classes, in_channels, include_top)
+
+
+def resnet152(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
+    """ResNet-152: 60,192,808 parameters, 11.51 GMACs at 224x224."""
+    return ResNet("resnet152", num_classes, in_channels, include_top)
+
+
+def resnet18_paddleclas(
+    num_classes: int = 1000, in_channels: int = 3, include_top: bool = True
+) -> ResNet:
+    """ResNet-18 as PaddleClas has it, with a projection (``res2a_branch1``) in the first block."""
+    return ResNet("resnet18_paddleclas", num_classes, in_channels, include_top)
+
+
+def resnet34_paddleclas(
+    num_classes: int = 1000, in_channels: int = 3, include_top: bool = True
+) -> ResNet:
+    """ResNet-34 as PaddleClas has it, with a projection (``res2a_branch1``) in the first block."""
+    return ResNet("resnet34_paddleclas", num_classes, in_channels, include_top)
+
+
+MODELS = {
+    make.__name__: make
+    for make in (
+        resnet18,
+        resnet34,
+        resnet50,
+        resnet101,
+        resnet152,
+        resnet18_paddleclas,
+        resnet34_paddleclas,
+    )
+}

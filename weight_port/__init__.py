@@ -1,0 +1,61 @@
+"""Weights between frameworks and dialects: NumPy in the middle, no framework imported.
+
+>>> import weight_port
+>>> tensors = weight_port.read("ResNet50_pretrained.pdparams")
+>>> weight_port.write("resnet50.pth", weight_port.convert(tensors, to="torchvision"))
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from weight_port.conversion import Detection, check, convert, detect
+    from weight_port.errors import (
+        DestinationError,
+        DialectError,
+        FormatError,
+        MismatchError,
+        UnsafeFileError,
+        WeightPortError,
+    )
+    from weight_port.files import convert_file, read, write
+
+_HOMES = {
+    "weight_port.conversion": ("Detection", "check", "convert", "detect"),
+    "weight_port.errors": (
+        "DestinationError",
+        "DialectError",
+        "FormatError",
+        "MismatchError",
+        "UnsafeFileError",
+        "WeightPortError",
+    ),
+    "weight_port.files": ("convert_file", "read", "write"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "DestinationError",
+    "Detection",
+    "DialectError",
+    "FormatError",
+    "MismatchError",
+    "UnsafeFileError",
+    "WeightPortError",
+    "check",
+    "convert",
+    "convert_file",
+    "detect",
+    "read",
+    "write",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded on first use: `weight_port.arch` needs the standard library alone, and `--help`
+    # should not wait for NumPy.
+    if name not in _HOME:
+        raise AttributeError(f"module 'weight_port' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

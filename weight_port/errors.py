@@ -1,0 +1,27 @@
+"""The errors of weight_port: each says what, where, why and the way out."""
+
+from __future__ import annotations
+
+
+class WeightPortError(Exception):
+    """Base of all the errors that weight_port raises on purpose."""
+
+
+class FormatError(WeightPortError):
+    """The file is not what its name or its first bytes promise, or it is damaged."""
+
+
+class UnsafeFileError(FormatError):
+    """The file asks for something that data has no need of, such as a call; nothing was run."""
+
+
+class DialectError(WeightPortError):
+    """No dialect, or more than one, fits the names of the tensors."""
+
+
+class MismatchError(WeightPortError):
+    """Keys or shapes differ from the architecture's."""
+
+
+class DestinationError(WeightPortError):
+    """The destination can't be written: it exists, or its format can't hold the tensors."""

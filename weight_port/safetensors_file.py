@@ -1,0 +1,113 @@
+"""``.safetensors``: u64 length, JSON header, data (https://github.com/huggingface/safetensors).
+
+The ``safetensors`` package copies every tensor into memory on both ways; these few lines map the
+file when reading and stream it when writing. The package checks them in the tests.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import ml_dtypes
+import numpy as np
+
+from weight_port.disk import map_bytes
+from weight_port.errors import DestinationError, FormatError
+
+DTYPES = {
+    "F64": np.dtype("float64"),
+    "F32": np.dtype("float32"),
+    "F16": np.dtype("float16"),
+    "BF16": np.dtype(ml_dtypes.bfloat16),
+    "I64": np.dtype("int64"),
+    "I32": np.dtype("int32"),
+    "I16": np.dtype("int16"),
+    "I8": np.dtype("int8"),
+    "U64": np.dtype("uint64"),
+    "U32": np.dtype("uint32"),
+    "U16": np.dtype("uint16"),
+    "U8": np.dtype("uint8"),
+    "BOOL": np.dtype("bool"),
+    "C64": np.dtype("complex64"),
+}
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+_MAX_HEADER = 100_000_000  # the package's own bound
+
+
+def _header(path: Path, data: memoryview) -> tuple[dict[str, Any], int]:
+    """(header, where the data starts); raises FormatError."""
+    if len(data) < 8:
+        raise FormatError(f"{path}: {len(data)} bytes are no safetensors file; get it again")
+    (length,) = struct.unpack("<Q", data[:8])
+    if length > min(len(data) - 8, _MAX_HEADER):
+        raise FormatError(
+            f"{path}: its header would take {length} bytes of {len(data)}: truncated, or not a "
+            "safetensors file"
+        )
+    try:
+        header = json.loads(bytes(data[8 : 8 + length]))
+    except (ValueError, RecursionError):
+        raise FormatError(f"{path}: its header is no JSON: not a safetensors file") from None
+    if not isinstance(header, dict):
+        raise FormatError(f"{path}: its header is no JSON object: not a safetensors file")
+    return header, 8 + length
+
+
+def _tensor(entry: Any, data: memoryview) -> np.ndarray:
+    dtype, (begin, end) = DTYPES[entry["dtype"]], entry["data_offsets"]
+    shape = entry["shape"]
+    if any(not isinstance(number, int) or number < 0 for number in (begin, end, *shape)):
+        raise ValueError("negative or no whole numbers")
+    if not begin <= end <= len(data) or end - begin != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"bytes {begin} to {end} of {len(data)} for shape {shape}")
+    return np.frombuffer(data[begin:end], dtype=dtype).reshape(shape)
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """Every tensor by name, as views of the memory-mapped file. Raises FormatError."""
+    data = map_bytes(path)
+    header, start = _header(path, data)
+    header.pop("__metadata__", None)
+    tensors = {}
+    for name, entry in header.items():
+        try:
+            tensors[name] = _tensor(entry, data[start:])
+        except (KeyError, TypeError, ValueError) as error:
+            raise FormatError(f"{path}: tensor {name!r}: {error}: truncated or damaged") from None
+    return tensors
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The file's ``__metadata__``, empty where there is none. Raises FormatError."""
+    header, _ = _header(path, map_bytes(path))
+    metadata = header.get("__metadata__", {})
+    return dict(metadata) if isinstance(metadata, dict) else {}
+
+
+def write(
+    stream: BinaryIO, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write tensors; larger items first, so that every one is aligned to its dtype."""
+    for name, array in tensors.items():
+        if array.dtype not in _NAMES:
+            raise DestinationError(f"{name}: safetensors has no dtype {array.dtype}")
+    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    ordered = sorted(tensors.items(), key=lambda item: -item[1].dtype.itemsize)
+    offset = 0
+    for name, array in ordered:
+        header[name] = {
+            "dtype": _NAMES[array.dtype],
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + array.nbytes],
+        }
+        offset += array.nbytes
+    encoded = json.dumps(header, separators=(",", ":")).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    stream.write(struct.pack("<Q", len(encoded)) + encoded)
+    for _, array in ordered:
+        stream.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
