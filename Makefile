@@ -1,0 +1,41 @@
+# Every target makes what it needs; `make demo` and `make test` are all that a newcomer types.
+PYTHON ?= python3
+BIN := .venv/bin
+# The pins are of a tested x86_64 Linux environment; elsewhere pyproject.toml's ranges hold.
+PINS := $(if $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m)),-c constraints.txt)
+DEMO := build/demo
+MODELS := resnet50,resnet101,resnet152
+
+.PHONY: demo test bench lint readme clean
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PINS) -e '.[torch,paddle,dev]'
+	@touch $@
+
+demo: .venv/installed
+	$(BIN)/python -m parity.photographs $(DEMO)/photographs
+	$(BIN)/python -m parity.seeded resnet50 --images $(DEMO)/photographs --out $(DEMO)/resnet50.pdparams --force
+	$(BIN)/weight-port convert $(DEMO)/resnet50.pdparams $(DEMO)/resnet50 --to paddle1 --force
+	$(BIN)/weight-port inspect $(DEMO)/resnet50
+	$(BIN)/weight-port convert $(DEMO)/resnet50 $(DEMO)/resnet50.safetensors --to torchvision --force
+	$(BIN)/python -m parity resnet50 --weights $(DEMO)/resnet50.pdparams --torch-weights $(DEMO)/resnet50.safetensors --images $(DEMO)/photographs
+	$(BIN)/python -m benchmarks --models resnet50 --batch 1 --rounds 2
+
+test: .venv/installed
+	$(BIN)/python -m pytest
+
+bench: .venv/installed
+	$(BIN)/python -m benchmarks --models $(MODELS) --batch 1,8 --device auto
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The README's tables, rendered from the records in benchmarks/results.
+readme: .venv/installed
+	$(BIN)/python -m benchmarks.readme
+
+clean:
+	rm -rf .venv build *.egg-info

@@ -1,0 +1,56 @@
+"""Image files to the batch that a ResNet takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+# ImageNet's channel statistics, RGB, as torchvision and PaddleClas normalise.
+MEAN = np.array([0.485, 0.456, 0.406])
+STD = np.array([0.229, 0.224, 0.225])
+
+
+class ImageError(Exception):
+    """An image can't be found or read."""
+
+
+def find(paths: Sequence[Path]) -> list[Path]:
+    """The image files among ``paths`` and in the folders among them, sorted within a folder."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+            if not inside:
+                raise ImageError(f"{path}: no images in it ({', '.join(SUFFIXES)})")
+            found += inside
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise ImageError(f"{path}: no such file or folder")
+    return found
+
+
+def load(path: Path, size: int = 224) -> np.ndarray:
+    """One image as float32 (3, size, size): short side to 8/7 of size, centre crop, normalised."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as opened:
+            image = opened.convert("RGB")
+    except (UnidentifiedImageError, OSError) as error:
+        raise ImageError(f"{path}: not a readable image ({error})") from None
+    scale = size * 8 / 7 / min(image.size)
+    width, height = (max(size, round(side * scale)) for side in image.size)
+    image = image.resize((width, height), Image.Resampling.BILINEAR)
+    left, top = (width - size) // 2, (height - size) // 2
+    pixels = np.asarray(image.crop((left, top, left + size, top + size)), dtype=np.float64) / 255
+    normalised: np.ndarray = (pixels - MEAN) / STD
+    return normalised.transpose(2, 0, 1).astype(np.float32)
+
+
+def batch(paths: Sequence[Path], size: int = 224) -> np.ndarray:
+    """All images as float32 (N, 3, size, size). Raises ImageError."""
+    return np.stack([load(path, size) for path in find(paths)])

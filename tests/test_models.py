@@ -1,0 +1,327 @@
+"""The models: their parts, their independent references, and what can be done with them."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import paddle
+import pytest
+import torch
+import torchvision
+
+import paddle_impl
+import pytorch_impl
+import weight_port
+import weight_port.dialects
+from paddle_impl.checkpoint import to_tensor as to_paddle
+from pytorch_impl.checkpoint import to_tensor as to_torch
+from weight_port import arch
+
+STANDARD = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+
+
+def images(count: int = 2, side: int = 64, channels: int = 3) -> np.ndarray:
+    return np.random.default_rng(7).standard_normal((count, channels, side, side), dtype=np.float32)
+
+
+def torch_state(model: torch.nn.Module) -> dict[str, np.ndarray]:
+    return {key: value.detach().numpy() for key, value in model.state_dict().items()}
+
+
+def paddle_state(model: paddle.nn.Layer) -> dict[str, np.ndarray]:
+    return {key: value.numpy() for key, value in model.state_dict().items()}
+
+
+# -- the parts
+
+
+@pytest.mark.parametrize("name", arch.ARCHITECTURES)
+def test_modules_are_the_layers_of_the_table(name: str) -> None:
+    model = pytorch_impl.MODELS[name]()
+    mirror = dict(paddle_impl.MODELS[name]().named_sublayers())
+    for layer in arch.layers(name):
+        module, twin = model.get_submodule(layer.path), mirror[layer.path]
+        if layer.kind == "conv":
+            assert layer.path == layer.name.replace("_", ".") + ".conv"
+            seen = (module.in_channels, module.out_channels, *module.kernel_size, *module.stride)
+            wanted = (
+                layer.in_channels,
+                layer.out_channels,
+                *2 * [layer.kernel],
+                *2 * [layer.stride],
+            )
+            assert seen == wanted
+            assert (
+                twin._in_channels,
+                twin._out_channels,
+                *twin._kernel_size,
+                *twin._stride,
+            ) == wanted
+        for parameter in layer.parameters:
+            if parameter.role in ("scale", "weight"):
+                assert tuple(module.weight.shape) == parameter.shape == tuple(twin.weight.shape)
+
+
+@pytest.mark.parametrize("name", arch.ARCHITECTURES)
+def test_paddle_parameters_carry_their_1x_names(name: str) -> None:
+    model = paddle_impl.MODELS[name]()
+    names = [parameter.name for parameter in model.parameters()]
+    assert sorted(names) == sorted(parameter.name for parameter in arch.parameters(name))
+
+
+def test_two_paddle_models_can_be_built_in_one_process() -> None:
+    first, second = paddle_impl.resnet18(), paddle_impl.resnet18()
+    assert [p.name for p in first.parameters()] == [p.name for p in second.parameters()]
+    assert not np.array_equal(first.conv1.conv.weight.numpy(), second.conv1.conv.weight.numpy())
+
+
+@pytest.mark.parametrize("name", arch.ARCHITECTURES)
+def test_state_dicts_carry_the_same_keys_up_to_the_statistics(name: str) -> None:
+    spelling = {".running_mean": "._mean", ".running_var": "._variance"}
+    keys = [key for key in pytorch_impl.MODELS[name]().state_dict() if "num_batches" not in key]
+    for theirs, ours in spelling.items():
+        keys = [key.replace(theirs, ours) for key in keys]
+    assert keys == list(paddle_impl.MODELS[name]().state_dict())
+
+
+def test_he_initialisation_has_the_same_spread_in_both() -> None:
+    ours = pytorch_impl.resnet50()
+    mirror = dict(paddle_impl.resnet50().named_sublayers())
+    for layer in (layer for layer in arch.layers("resnet50") if layer.kind == "conv"):
+        expected = np.sqrt(2 / (layer.out_channels * layer.kernel**2))
+        drawn = ours.get_submodule(layer.path).weight.detach().numpy()
+        for weight in (drawn, mirror[layer.path].weight.numpy()):
+            # Six standard errors of a mean and of a standard deviation.
+            assert abs(weight.mean()) < 6 * expected / np.sqrt(weight.size)
+            assert abs(weight.std() / expected - 1) < 6 / np.sqrt(2 * weight.size)
+
+
+# -- independent references, bit for bit
+
+
+def reference_pair_torch(name: str) -> tuple[torch.nn.Module, torch.nn.Module]:
+    reference = getattr(torchvision.models, name)()
+    model = pytorch_impl.MODELS[name]()
+    pytorch_impl.load_weights(model, torch_state(reference))
+    return model, reference
+
+
+def gradients_torch(model: torch.nn.Module, batch: np.ndarray) -> tuple[np.ndarray, dict]:
+    logits = model(torch.from_numpy(batch))
+    logits.square().sum().backward()
+    gradients = {key: value.grad.numpy() for key, value in model.named_parameters()}
+    return logits.detach().numpy(), gradients
+
+
+def gradients_paddle(model: paddle.nn.Layer, batch: np.ndarray) -> tuple[np.ndarray, dict]:
+    logits = model(paddle.to_tensor(batch))
+    logits.square().sum().backward()
+    # Layers built here and by paddle.vision both count BN statistics among the parameters.
+    trained = {k: v.grad for k, v in model.named_parameters() if not v.stop_gradient}
+    return logits.numpy(), {key: grad.numpy() for key, grad in trained.items()}
+
+
+def named(gradients: dict, dialect: str, name: str) -> dict[str, np.ndarray]:
+    keys = weight_port.dialects.keys(dialect, name)
+    return {keys[key].name: gradient for key, gradient in gradients.items()}
+
+
+def assert_same_bits(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> None:
+    assert ours.keys() == theirs.keys()
+    assert [key for key in ours if ours[key].tobytes() != theirs[key].tobytes()] == []
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+@pytest.mark.parametrize("name", STANDARD)
+def test_pytorch_impl_is_torchvision_bit_for_bit(name: str, training: bool) -> None:
+    model, reference = reference_pair_torch(name)
+    logits, gradients = gradients_torch(model.train(training), images())
+    expected, reference_gradients = gradients_torch(reference.train(training), images())
+    assert logits.tobytes() == expected.tobytes()
+    assert np.isfinite(logits).all()
+    trainable = {p.name for p in arch.parameters(name) if p.role not in ("mean", "variance")}
+    ours = named(gradients, "pytorch_impl", name)
+    assert ours.keys() == trainable
+    assert_same_bits(ours, named(reference_gradients, "torchvision", name))
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+@pytest.mark.parametrize("name", STANDARD)
+def test_paddle_impl_is_paddle_vision_bit_for_bit(name: str, training: bool) -> None:
+    reference = getattr(paddle.vision.models, name)()
+    model = paddle_impl.MODELS[name]()
+    paddle_impl.load_weights(model, paddle_state(reference))
+    for side in (model, reference):
+        side.train() if training else side.eval()
+    logits, gradients = gradients_paddle(model, images())
+    expected, reference_gradients = gradients_paddle(reference, images())
+    assert logits.tobytes() == expected.tobytes()
+    assert np.isfinite(logits).all()
+    trainable = {p.name for p in arch.parameters(name) if p.role not in ("mean", "variance")}
+    ours = named(gradients, "paddle_impl", name)
+    assert ours.keys() == trainable
+    assert_same_bits(ours, named(reference_gradients, "paddle.vision", name))
+
+
+def test_the_bitwise_comparison_can_fail() -> None:
+    model, reference = reference_pair_torch("resnet18")
+    with torch.no_grad():
+        model.conv1.conv.weight[0, 0, 3, 3] += 1e-3
+    logits, gradients = gradients_torch(model.eval(), images())
+    expected, reference_gradients = gradients_torch(reference.eval(), images())
+    assert logits.tobytes() != expected.tobytes()
+    with pytest.raises(AssertionError):
+        assert_same_bits(
+            named(gradients, "pytorch_impl", "resnet18"),
+            named(reference_gradients, "torchvision", "resnet18"),
+        )
+
+
+# -- what can be done with them
+
+
+@pytest.mark.parametrize(("name", "channels"), [("resnet18", 512), ("resnet50", 2048)])
+def test_feature_map_without_the_top(name: str, channels: int) -> None:
+    ours = pytorch_impl.MODELS[name](in_channels=1, include_top=False)
+    mirror = paddle_impl.MODELS[name](in_channels=1, include_top=False)
+    batch = images(1, 70, 1)
+    assert tuple(ours(torch.from_numpy(batch)).shape) == (1, channels, 3, 3)
+    assert tuple(mirror(paddle.to_tensor(batch)).shape) == (1, channels, 3, 3)
+    assert not any(key.startswith("fc") for key in [*ours.state_dict(), *mirror.state_dict()])
+
+
+def test_softmax_gives_probabilities() -> None:
+    logits = np.array([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]])
+    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(pytorch_impl.softmax(torch.from_numpy(logits)).numpy(), expected)
+    np.testing.assert_allclose(paddle_impl.softmax(paddle.to_tensor(logits)).numpy(), expected)
+
+
+@pytest.fixture(scope="module")
+def small() -> pytorch_impl.ResNet:
+    torch.manual_seed(0)
+    return pytorch_impl.resnet18(num_classes=10).eval()
+
+
+def test_torch_compile_gives_the_eager_output(small: pytorch_impl.ResNet) -> None:
+    batch = torch.from_numpy(images())
+    # aot_eager traces and partitions as inductor does, without a C++ build of every kernel.
+    compiled = torch.compile(small, backend="aot_eager", fullgraph=True)
+    with torch.inference_mode():
+        np.testing.assert_allclose(compiled(batch).numpy(), small(batch).numpy(), rtol=1e-4)
+
+
+def test_torch_export_gives_the_eager_output(small: pytorch_impl.ResNet) -> None:
+    batch = torch.from_numpy(images())
+    exported = torch.export.export(small, (batch,)).module()
+    with torch.inference_mode():
+        np.testing.assert_allclose(exported(batch).numpy(), small(batch).numpy(), rtol=1e-4)
+
+
+def test_to_static_gives_the_eager_output() -> None:
+    model = paddle_impl.resnet18(num_classes=10)
+    model.eval()
+    batch = paddle.to_tensor(images())
+    with paddle.no_grad():
+        eager = model(batch).numpy()
+        static = paddle.jit.to_static(model)(batch).numpy()
+    np.testing.assert_allclose(static, eager, rtol=1e-4, atol=1e-6)
+
+
+def test_float64_and_bfloat16_follow_float32(small: pytorch_impl.ResNet) -> None:
+    batch = images()
+    with torch.inference_mode():
+        logits = small(torch.from_numpy(batch)).double()
+        double = copy.deepcopy(small).double()(torch.from_numpy(batch).double())
+        half = copy.deepcopy(small).bfloat16()(torch.from_numpy(batch).bfloat16())
+    assert double.dtype == torch.float64
+    assert half.dtype == torch.bfloat16
+    assert 0 < float((double - logits).norm() / double.norm()) < 1e-5
+    assert 1e-4 < float((half.double() - double).norm() / double.norm()) < 0.1
+
+
+def test_paddle_float64_follows_float32() -> None:
+    model = paddle_impl.resnet18(num_classes=10)
+    model.eval()
+    batch = paddle.to_tensor(images())
+    with paddle.no_grad():
+        logits = model(batch).numpy()
+        model.to(dtype="float64")
+        double = model(batch.astype("float64")).numpy()
+    assert double.dtype == np.float64
+    assert 0 < np.linalg.norm(double - logits) / np.linalg.norm(double) < 1e-5
+
+
+# -- load
+
+
+@pytest.mark.parametrize(
+    ("dialect", "suffix"),
+    [
+        ("paddle1", ""),
+        ("paddle_impl", ".pdparams"),
+        ("paddle.vision", ".pdparams"),
+        ("pytorch_impl", ".pth"),
+        ("torchvision", ".safetensors"),
+    ],
+)
+def test_load_takes_every_dialect(tmp_path, small, dialect: str, suffix: str) -> None:
+    path = tmp_path / f"weights{suffix}"
+    weight_port.write(path, weight_port.convert(torch_state(small), to=dialect))
+    loaded, mirror = pytorch_impl.load(path), paddle_impl.load(path)
+    assert not loaded.training
+    assert not mirror.training
+    assert_same_bits(torch_state(loaded), torch_state(small))
+    assert_same_bits(
+        weight_port.convert(paddle_state(mirror), to="paddle1"),
+        weight_port.convert(torch_state(small), to="paddle1"),
+    )
+
+
+@pytest.mark.parametrize("name", ["resnet18_paddleclas", "resnet34_paddleclas"])
+def test_load_takes_the_form_that_the_file_holds(tmp_path, name: str) -> None:
+    model = paddle_impl.MODELS[name](num_classes=5)
+    paddle.save(model.state_dict(), str(tmp_path / "clas.pdparams"))
+    for load in (pytorch_impl.load, paddle_impl.load):
+        loaded = load(tmp_path / "clas.pdparams")
+        assert loaded.architecture == name
+        assert hasattr(loaded.res2a, "branch1")
+
+
+def test_load_without_the_top_leaves_the_classifier(tmp_path, small) -> None:
+    torch.save(small.state_dict(), tmp_path / "weights.pth")
+    loaded = pytorch_impl.load(tmp_path / "weights.pth", include_top=False)
+    mirror = paddle_impl.load(tmp_path / "weights.pth", include_top=False)
+    batch = images()
+    with torch.inference_mode(), paddle.no_grad():
+        ours, theirs = loaded(torch.from_numpy(batch)), mirror(paddle.to_tensor(batch))
+    assert tuple(ours.shape) == (2, 512, 2, 2)
+    np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_load_keeps_the_dtype_of_the_file(tmp_path, small, dtype: torch.dtype) -> None:
+    state = copy.deepcopy(small).to(dtype).state_dict()
+    torch.save(state, tmp_path / "weights.pth")
+    loaded = pytorch_impl.load(tmp_path / "weights.pth").state_dict()
+    assert {key: value.dtype for key, value in loaded.items()} == {
+        key: value.dtype for key, value in state.items()
+    }
+    assert all(torch.equal(loaded[key], state[key]) for key in state)
+    mirror = paddle_impl.load(tmp_path / "weights.pth")
+    assert str(mirror.fc.weight.dtype) == f"paddle.{dtype}".replace("torch.", "")
+    kept = weight_port.read(tmp_path / "weights.pth")["fc.weight"].T
+    assert to_paddle(kept).numpy().tobytes() == mirror.fc.weight.numpy().tobytes()
+    assert torch.equal(to_torch(kept), state["fc.weight"].T)
+
+
+@pytest.mark.parametrize("implementation", [pytorch_impl, paddle_impl])
+def test_load_refuses_what_is_not_the_network(tmp_path, small, implementation) -> None:
+    state = torch_state(small)
+    del state["res2a.branch2a.bn.running_mean"]
+    weight_port.write(tmp_path / "part.safetensors", state)
+    with pytest.raises(weight_port.MismatchError, match=r"bn2a_branch2a_mean"):
+        implementation.load(tmp_path / "part.safetensors")
+    with pytest.raises(weight_port.MismatchError, match=r"resnet18, the model is resnet34"):
+        implementation.load_weights(implementation.resnet34(), torch_state(small))
