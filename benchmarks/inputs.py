@@ -1,0 +1,55 @@
+"""What a run's cells share: per model the weights, per batch the images, per both the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import worker
+from parity import seeded
+
+CALIBRATION = 8  # images that set the batch norms' statistics
+
+Start = Callable[..., dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Files:
+    """Paths that a cell's job names; the same for every implementation."""
+
+    weights: str
+    inputs: str
+    reference: str
+
+
+def images(count: int, size: int, seed: int) -> np.ndarray[Any, Any]:
+    """Float32 (count, 3, size, size) from a standard normal, as normalised photographs roughly are.
+
+    The speed of a dense network does not depend on the values, as long as they stay normal.
+    """
+    random = np.random.default_rng([seed, count])
+    return random.standard_normal((count, 3, size, size)).astype(np.float32)
+
+
+def make_weights(folder: Path, model: str, size: int, seed: int, framework: str) -> str:
+    """A seeded checkpoint, calibrated in ``framework``. Raises WorkerError."""
+    path = folder / f"{model}{seeded.SUFFIX[framework]}"
+    batch = images(CALIBRATION, size, seed)
+    seeded.make(model, batch, path, framework=framework, seed=seed)
+    return str(path)
+
+
+def make_files(folder: Path, weights: str, batch: np.ndarray[Any, Any], start: Start) -> Files:
+    """Write the images and have the reference computed. Raises WorkerError.
+
+    ``start(task, **job)`` runs a task in the worker of the reference's framework.
+    """
+    stem = f"{Path(weights).stem}-{len(batch)}"
+    inputs, out = folder / f"{stem}-images.safetensors", folder / f"{stem}-logits.safetensors"
+    worker.save_array(inputs, "images", batch)
+    start("reference", weights=weights, inputs=str(inputs), out=str(out))
+    return Files(weights, str(inputs), str(out))
