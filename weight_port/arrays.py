@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from weight_port.errors import FormatError
+from weight_port.buffers import view
+from weight_port.errors import UnsafeFileError
 from weight_port.unpickle import Global, Pending
 
 # NumPy's type codes as they stand in pickles of weights; a dtype of Python objects is no data.
@@ -18,13 +18,13 @@ class PendingDtype(Pending):
     """``numpy.dtype(code, align, copy)``, then its state with the byte order."""
 
     def __init__(self, code: Any, *_: Any) -> None:
-        if code not in _CODES:
-            raise ValueError(f"dtype {code!r} is not one of numbers")
+        if not isinstance(code, str) or code not in _CODES:
+            raise ValueError(f"dtype {code!r:.60} is not one of numbers")
         self.dtype = np.dtype(code)
 
     def set_state(self, state: Any) -> None:
-        if state[1] in ("<", ">"):
-            self.dtype = self.dtype.newbyteorder(state[1])
+        if state[1] == ">":
+            raise ValueError("big-endian numbers; save them again on a little-endian machine")
 
 
 class PendingArray(Pending):
@@ -37,26 +37,21 @@ class PendingArray(Pending):
 
     def set_state(self, state: Any) -> None:
         _, shape, pending, fortran, raw = state
-        if not isinstance(pending, PendingDtype) or isinstance(raw, (list, str)):
+        if not isinstance(pending, PendingDtype) or not isinstance(raw, (bytes, memoryview)):
             raise ValueError("array state is not numbers in bytes")
-        self.array = view(raw, pending.dtype, shape, order="F" if fortran else "C")
-
-
-def view(raw: Any, dtype: np.dtype, shape: tuple[int, ...], order: str = "C") -> np.ndarray:
-    """``raw`` bytes as an array, without a copy; raises ValueError where the sizes disagree."""
-    if any(not isinstance(size, int) or size < 0 for size in shape):
-        raise ValueError(f"shape {shape!r}")
-    if math.prod(shape) * dtype.itemsize != len(raw):
-        raise ValueError(f"shape {list(shape)} of {dtype} needs other than {len(raw)} bytes")
-    flat = np.frombuffer(raw, dtype=dtype)
-    return flat.reshape(shape, order="F" if order == "F" else "C")
+        self.array = view(raw, pending.dtype, shape, bool(fortran))
 
 
 def encode_latin1(text: str, encoding: str = "latin1") -> bytes:
     """``_codecs.encode``: how pickle protocol 2 spells bytes."""
     if encoding not in ("latin1", "latin-1"):
-        raise FormatError(f"_codecs.encode with {encoding!r}, only latin1 spells bytes")
+        raise UnsafeFileError(f"the pickle asks for _codecs.encode to {encoding!r:.60}; refused")
     return text.encode("latin1")
+
+
+def empty_bytes() -> bytes:
+    """``bytes()``: how pickle protocol 2 spells those of an array without elements."""
+    return b""
 
 
 NUMPY_GLOBALS: dict[tuple[str, str], Any] = {
@@ -65,4 +60,5 @@ NUMPY_GLOBALS: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): Global("numpy.ndarray"),
     ("numpy", "dtype"): PendingDtype,
     ("_codecs", "encode"): encode_latin1,
+    ("__builtin__", "bytes"): empty_bytes,
 }

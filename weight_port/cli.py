@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from weight_port.dialects import DIALECTS
 from weight_port.errors import DialectError, WeightPortError
 
 if TYPE_CHECKING:
@@ -37,15 +38,25 @@ def _parser() -> argparse.ArgumentParser:
         "--to",
         required=True,
         metavar="DIALECT",
-        help="paddle1, pytorch_impl, paddle_impl, torchvision or paddle.vision",
+        choices=list(DIALECTS),
+        help=f"one of {', '.join(DIALECTS)}",
     )
     convert.add_argument(
-        "--from", dest="dialect", metavar="DIALECT", help="instead of detecting it"
+        "--from",
+        dest="dialect",
+        metavar="DIALECT",
+        choices=list(DIALECTS),
+        help="instead of detecting it",
     )
     convert.add_argument("--no-top", action="store_true", help="leave the classifier out")
     convert.add_argument("--force", action="store_true", help="replace DST if it exists")
     convert.set_defaults(run=_convert)
     return parser
+
+
+def _plain(text: str) -> str:
+    """``text`` with escapes for what a file's names must not send to a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def _size(count: float) -> str:
@@ -63,7 +74,7 @@ def _inspect(options: argparse.Namespace) -> int:
     source: Path = options.source
     tensors = read(source)
     files = sorted(source.iterdir()) if source.is_dir() else [source]
-    print(f"file          {source}")
+    print(_plain(f"file          {source}"))
     print(f"format        {format_of(source).name}")
     print(f"size          {_size(sum(file.stat().st_size for file in files))}")
     print(f"tensors       {len(tensors)}")
@@ -73,7 +84,7 @@ def _inspect(options: argparse.Namespace) -> int:
         found = detect(tensors)
     except DialectError as error:
         print(f"values        {sum(array.size for array in tensors.values()):,}")
-        print(f"dialect       none: {error}")
+        print(_plain(f"dialect       none: {error}"))
         return 0
     _print_architecture(found, tensors)
     check(tensors, found, include_top=found.include_top)
@@ -104,8 +115,8 @@ def _convert(options: argparse.Namespace) -> int:
         force=options.force,
     )
     found = done.source
-    print(f"{options.source}: {found.architecture} in {found.dialect} ({found.reason})")
-    print(f"{options.destination}: {done.tensors} tensors in {options.to}")
+    print(_plain(f"{options.source}: {found.architecture} in {found.dialect} ({found.reason})"))
+    print(_plain(f"{options.destination}: {done.tensors} tensors in {options.to}"))
     if done.counters_made:
         print(f"  made: {done.counters_made} × num_batches_tracked = 0, which Paddle has not")
     if done.dropped:
@@ -120,6 +131,6 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         status: int = options.run(options)
         return status
-    except WeightPortError as error:
-        print(f"weight-port: {error}", file=sys.stderr)
+    except (WeightPortError, OSError) as error:
+        print(_plain(f"weight-port: {error}"), file=sys.stderr)
         return 1

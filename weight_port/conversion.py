@@ -60,27 +60,33 @@ def _candidate(
     return score, Detection(dialect, name, classes, channels, top, reason)
 
 
+def _check_dialect(name: str) -> None:
+    if name not in DIALECTS:
+        raise DialectError(f"unknown dialect {name!r}: one of {', '.join(DIALECTS)}")
+
+
 def detect(tensors: Mapping[str, np.ndarray], dialect: str | None = None) -> Detection:
     """The dialect and architecture that the keys and shapes fit best.
 
     ``dialect`` limits the choice to one. The fit need not be perfect (``check`` says what is
     wrong). Raises DialectError where nothing fits half, or where two fit equally well.
     """
-    if dialect is not None and dialect not in DIALECTS:
-        raise DialectError(f"unknown dialect {dialect!r}: one of {', '.join(DIALECTS)}")
+    if dialect is not None:
+        _check_dialect(dialect)
     choice = [dialect] if dialect else list(DIALECTS)
     found = [_candidate(tensors, row, name) for row in choice for name in arch.ARCHITECTURES]
     best = max(score for score, _ in found)
     winners = [detection for score, detection in found if score == best]
     if best[0] < _ENOUGH:
         some = ", ".join(list(tensors)[:4]) or "none at all"
+        nearest = "; ".join(winner.reason for winner in winners) if best[0] else "none of them"
         raise DialectError(
-            f"the names fit no ResNet in {' or '.join(choice)} (best: {winners[0].reason}); the "
-            f"first names are {some}"
+            f"the names fit no ResNet in {' or '.join(choice)} (nearest: {nearest}); the first "
+            f"names are {some}"
         )
     if len(winners) > 1:
         both = " and ".join(f"{w.architecture} in {w.dialect}" for w in winners)
-        raise DialectError(f"the names fit {both} equally well; say which with --from")
+        raise DialectError(f"the names fit {both} equally well; say which with --from (source=…)")
     return winners[0]
 
 
@@ -133,7 +139,7 @@ def check(
 def _transposed(array: np.ndarray, entry: Key) -> str:
     linear = entry.parameter is not None and entry.parameter.role == "linear_weight"
     if linear and array.shape == entry.shape[::-1]:
-        return ": it stands the other way round, as another framework has it"
+        return ": it stands the other way round, as in the other framework; transpose it first"
     return ""
 
 
@@ -156,11 +162,27 @@ def convert(
     names the dialect instead of detecting it. Arrays may be views of the input's.
 
     Raises DialectError where the dialect is unknown or unclear, MismatchError where a key or a
-    shape is not the architecture's; nothing is returned then.
+    shape is not the architecture's or ``to`` has no such network; nothing is returned then.
     """
-    if to not in DIALECTS:
-        raise DialectError(f"unknown dialect {to!r}: one of {', '.join(DIALECTS)}")
-    found = detect(tensors, source)
+    return convert_detected(tensors, to, detect(tensors, source), include_top)
+
+
+def _check_form(name: str, to: str) -> None:
+    """Raises MismatchError where the library behind ``to`` has no such network."""
+    if arch.architecture(name).first_projection and not DIALECTS[to].first_projection:
+        holders = ", ".join(row.name for row in DIALECTS.values() if row.first_projection)
+        raise MismatchError(
+            f"{name} has a projection in its first block (res2a_branch1), as PaddleClas builds it; "
+            f"no model in {to} has one there. It is another network; these can hold it: {holders}"
+        )
+
+
+def convert_detected(
+    tensors: Mapping[str, np.ndarray], to: str, found: Detection, include_top: bool = True
+) -> dict[str, np.ndarray]:
+    """As ``convert``, of tensors that ``detect`` has seen."""
+    _check_dialect(to)
+    _check_form(found.architecture, to)
     check(tensors, found, include_top)
     by_name = {
         entry.name: (key, entry) for key, entry in found.keys(include_top).items() if key in tensors

@@ -47,6 +47,8 @@ class Dialect:
     branch2: tuple[str, str]
     branch1: tuple[str, str]
     linear: str
+    # Whether there is a model of PaddleClas's ResNet-18/34, with its projection in res2a.
+    first_projection: bool = True
 
     @property
     def torch(self) -> bool:
@@ -60,7 +62,7 @@ _OURS = ("{block}.{branch}.conv", "{block}.{branch}.bn")
 _OURS_STEM = ("conv1.conv", "conv1.bn")
 _LAYERS = ("layer{group}.{index}.conv{number}", "layer{group}.{index}.bn{number}")
 _LAYERS_STEM = ("conv1", "bn1")
-_DOWNSAMPLE = ("layer{group}.{index}.downsample.0", "layer{group}.{index}.downsample.1")
+_SHORTCUT = ("layer{group}.{index}.downsample.0", "layer{group}.{index}.downsample.1")
 
 DIALECTS = {
     row.name: row
@@ -69,8 +71,8 @@ DIALECTS = {
         Dialect("paddle1",       PADDLE1, ("conv1", "bn_conv1"), _PADDLE1, _PADDLE1, "fc_0"),
         Dialect("pytorch_impl",  TORCH,   _OURS_STEM,            _OURS,    _OURS,       "fc"),
         Dialect("paddle_impl",   PADDLE,  _OURS_STEM,            _OURS,    _OURS,       "fc"),
-        Dialect("torchvision",   TORCH,   _LAYERS_STEM,          _LAYERS,  _DOWNSAMPLE, "fc"),
-        Dialect("paddle.vision", PADDLE,  _LAYERS_STEM,          _LAYERS,  _DOWNSAMPLE, "fc"),
+        Dialect("torchvision",   TORCH,   _LAYERS_STEM,          _LAYERS,  _SHORTCUT, "fc", False),
+        Dialect("paddle.vision", PADDLE,  _LAYERS_STEM,          _LAYERS,  _SHORTCUT, "fc", False),
     )
 }  # fmt: skip
 
@@ -115,7 +117,7 @@ def _module(dialect: Dialect, layer: arch.Layer) -> str:
     )
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)  # detection looks at every dialect of every architecture, twice
 def keys(
     dialect: str, name: str, num_classes: int = 1000, in_channels: int = 3, include_top: bool = True
 ) -> dict[str, Key]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 
 class WeightPortError(Exception):
     """Base of all the errors that weight_port raises on purpose."""
@@ -25,3 +27,16 @@ class MismatchError(WeightPortError):
 
 class DestinationError(WeightPortError):
     """The destination can't be written: it exists, or its format can't hold the tensors."""
+
+
+# What Python and NumPy raise where a reader meets damaged or hostile bytes: a missing key, a
+# shape that overflows, text that is no UTF-8, nesting too deep to print.
+DAMAGE = (
+    AttributeError,
+    LookupError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+)

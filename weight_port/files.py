@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from weight_port import conversion, pdparams, pth, records, safetensors_file
+from weight_port import conversion, pdparams, pth, pth_writer, records, safetensors_file
 from weight_port.dialects import DIALECTS
 from weight_port.disk import map_bytes, new_file, new_folder
 from weight_port.errors import DestinationError, FormatError
@@ -41,7 +43,7 @@ def _write_safetensors(out: BinaryIO, tensors: Tensors, metadata: Notes, _names:
 
 
 def _write_pth(out: BinaryIO, tensors: Tensors, _metadata: Notes, _names: Notes) -> None:
-    pth.write(out, tensors)
+    pth_writer.write(out, tensors)
 
 
 FORMATS = {
@@ -70,15 +72,26 @@ def _by_content(path: Path) -> str | None:
     return None
 
 
+def _is_folder(path: Path) -> bool:
+    """Whether it is a folder and not a file; raises FormatError where it is neither."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise FormatError(f"{path}: no such file or folder") from None
+    except OSError as error:
+        raise FormatError(f"{path}: can't be read: {error.strerror}") from None
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+        raise FormatError(f"{path}: neither a file nor a folder")
+    return stat.S_ISDIR(mode)
+
+
 def format_of(path: Path) -> Format:
     """The format of an existing file or folder, from its content.
 
     Raises FormatError where it is none of ours, or where the name promises another: a Paddle
     file named ``.pth`` is not read as torch's.
     """
-    if not path.exists():
-        raise FormatError(f"{path}: no such file or folder")
-    if path.is_dir():
+    if _is_folder(path):
         return FORMATS["paddle1-folder"]
     content = _by_content(path)
     named = _SUFFIXES.get(path.suffix)
@@ -121,13 +134,30 @@ def write(
     """
     path = Path(path)
     row = _format_to_write(path)
+    if force and not row.suffixes:
+        _check_replaceable(path)
     opened = new_file(path, force) if row.suffixes else new_folder(path, force)
     with opened as out:
         row.write(out, dict(tensors), metadata, names)
 
 
+def _check_replaceable(path: Path) -> None:
+    """Raises DestinationError for a folder of anything but variable files.
+
+    Replacing a folder removes what is in it, and ``--force`` is not meant for a home folder.
+    """
+    if not os.path.isdir(path) or not records.list_folder(path):
+        return
+    try:
+        records.read_folder(path)
+    except FormatError as error:
+        raise DestinationError(
+            f"{path}: not replaced, since it holds other things than Paddle variable files: {error}"
+        ) from None
+
+
 def _format_to_write(path: Path) -> Format:
-    if not path.suffix or path.is_dir():
+    if not path.suffix or os.path.isdir(path):  # which a name too long is not: no error here
         return FORMATS["paddle1-folder"]
     if path.suffix not in _SUFFIXES:
         raise DestinationError(
@@ -167,8 +197,8 @@ def convert_file(
             f"{to} name a file with one of {', '.join(_SUFFIXES)}"
         )
     tensors = read(source)
-    converted = conversion.convert(tensors, to, dialect, include_top)
     found = conversion.detect(tensors, dialect)
+    converted = conversion.convert_detected(tensors, to, found, include_top)
     write(
         destination,
         converted,
@@ -176,20 +206,17 @@ def convert_file(
         metadata={"format": _framework(to), "dialect": to, "architecture": found.architecture},
         names=conversion.parameter_names(to, converted, found),
     )
-    return _ported(tensors, converted, found, include_top)
+    return _ported(tensors, converted, found, to)
 
 
 def _framework(dialect: str) -> str:
     return "pt" if DIALECTS[dialect].torch else "pd"
 
 
-def _ported(
-    tensors: Tensors, converted: Tensors, found: conversion.Detection, include_top: bool
-) -> Ported:
-    expected = found.keys(include_top)
-    had = sum(entry.parameter is None and key in tensors for key, entry in expected.items())
-    has = sum(array.dtype == np.int64 and array.shape == () for array in converted.values())
-    dropped = [key for key in tensors if key not in expected]
-    if had and not has:
-        dropped += [key for key, entry in expected.items() if not entry.parameter]
-    return Ported(found, len(converted), max(0, has - had), tuple(dropped))
+def _ported(tensors: Tensors, converted: Tensors, found: conversion.Detection, to: str) -> Ported:
+    """Both sides told apart by the scheme's names, which they share."""
+    before, after = found.keys(True), replace(found, dialect=to).keys(True)
+    had = {before[key].name: key for key in tensors}
+    has = {after[key].name for key in converted}
+    dropped = tuple(key for name, key in had.items() if name not in has)
+    return Ported(found, len(converted), len(has - had.keys()), dropped)

@@ -2,44 +2,48 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import ml_dtypes
 import numpy as np
 
+from weight_port import pickling as op
 from weight_port.arrays import NUMPY_GLOBALS, PendingArray
+from weight_port.buffers import raw_bytes
 from weight_port.disk import map_bytes
-from weight_port.errors import DestinationError, FormatError, UnsafeFileError
-from weight_port.unpickle import Reader
+from weight_port.errors import DAMAGE, DestinationError, FormatError, UnsafeFileError
+from weight_port.unpickle import Reader, plain_dict
 
 NAME_TABLE = "StructuredToParameterName@@"
 SLICES = "UnpackBigParamInfor@@"  # Paddle's spelling
+# Paddle hands bfloat16 to NumPy as uint16, and takes every uint16 array for bfloat16:
+# `paddle.uint16 is paddle.bfloat16` (python/paddle/base/data_feeder.py).
+_BFLOAT16, _UINT16 = np.dtype(ml_dtypes.bfloat16), np.dtype("uint16")
 
 
-def _plain_tuple(items: Any) -> tuple[Any, ...]:
-    return tuple(items)
-
-
-def _plain_dict(items: Any = ()) -> dict[Any, Any]:
-    return {key: value for key, value in items if isinstance(key, (str, int))}
+def _named_tensor(pair: Any) -> Any:
+    """``tuple((name, array))``: how Paddle pickles a tensor since 2.1."""
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise ValueError("a tuple made of other than a name and an array")
+    return pair
 
 
 def _lod_tensor(expression: Any, names: Any) -> Any:
     """A bare LoDTensor is pickled as eval("data", {"data": array}): take the array, no eval."""
     if expression != "data" or not isinstance(names, dict) or set(names) != {"data"}:
-        raise UnsafeFileError(f"the pickle asks to evaluate {expression!r}; refused")
+        raise UnsafeFileError(f"the pickle asks for builtins.eval of {expression!r:.60}; refused")
     return names["data"]
 
 
 GLOBALS = {
     **NUMPY_GLOBALS,
-    ("builtins", "tuple"): _plain_tuple,
+    ("builtins", "tuple"): _named_tensor,
     ("builtins", "eval"): _lod_tensor,
-    ("__builtin__", "tuple"): _plain_tuple,
+    ("__builtin__", "tuple"): _named_tensor,  # as protocol 2 spells it
     ("__builtin__", "eval"): _lod_tensor,
-    ("collections", "OrderedDict"): _plain_dict,
+    ("collections", "OrderedDict"): plain_dict,
 }
 
 
@@ -47,21 +51,23 @@ def _array(value: Any) -> np.ndarray | None:
     """The array behind a value, if it is a tensor in any of Paddle's three forms."""
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str):
         value = value[1]  # (name, ndarray), since Paddle 2.1
-    return value.array if isinstance(value, PendingArray) else None
+    if not isinstance(value, PendingArray) or value.array is None:
+        return None
+    return value.array.view(_BFLOAT16) if value.array.dtype == _UINT16 else value.array
 
 
-def _join_slices(tensors: dict[str, np.ndarray], slices: Mapping[str, Any]) -> None:
+def _join_slices(tensors: dict[str, np.ndarray], slices: Any) -> None:
     """Put together the tensors that protocols 2 and 3 cut (``framework/io_utils.py``)."""
     for key, entry in slices.items():
-        parts = [tensors.pop(part) for part in entry["slices"]]
+        parts = [tensors.pop(str(part)) for part in entry["slices"]]
         tensors[key] = np.concatenate(parts).reshape(entry["OriginShape"])
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
     """Every tensor of a state dict, by its key; Paddle's own tables are left out.
 
-    Raises UnsafeFileError for a pickle that is more than data, FormatError for one that holds
-    no tensors by name.
+    16-bit unsigned integers are bfloat16, as for ``paddle.load``. Raises UnsafeFileError for a
+    pickle that is more than data, FormatError for one that holds no tensors by name.
     """
     value = Reader(map_bytes(path), GLOBALS, str(path)).read()
     if not isinstance(value, dict):
@@ -79,35 +85,31 @@ def read(path: Path) -> dict[str, np.ndarray]:
         tensors[str(key)] = array
     try:
         _join_slices(tensors, slices)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except DAMAGE as error:
         raise FormatError(f"{path}: damaged {SLICES} table: {error}") from None
     return tensors
 
 
-def _text(value: str) -> bytes:
-    encoded = value.encode("utf-8")
-    return b"X" + struct.pack("<I", len(encoded)) + encoded
-
-
-def _int(value: int) -> bytes:
-    encoded = value.to_bytes(8, "little", signed=True)
-    return b"\x8a\x08" + encoded
-
-
-_TRUE, _FALSE, _NONE = b"\x88", b"\x89", b"N"
 # NumPy 1 and 2 both resolve this path without a warning; numpy._core is unknown to NumPy 1.
-_RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n"
+_EMPTY_ARRAY = op.call(
+    op.global_("numpy.core.multiarray", "_reconstruct"),
+    op.global_("numpy", "ndarray"),
+    op.integers([0]),
+    op.data_head(1) + b"b",
+)
 
 
 def _array_head(array: np.ndarray) -> bytes:
-    """The opcodes of ndarray.__reduce__ up to the bytes of the data."""
-    kind = array.dtype.str[1:]
-    dtype = b"cnumpy\ndtype\n" + _text(kind) + _FALSE + _TRUE + b"\x87R"
-    order = _text("|" if array.dtype.itemsize == 1 else "<")
-    dtype += b"(" + _int(3) + order + _NONE * 3 + _int(-1) * 2 + _int(0) + b"tb"
-    shape = b"(" + b"".join(_int(size) for size in array.shape) + b"t"
-    head = _RECONSTRUCT + _int(0) + b"\x85C\x01b\x87R"
-    return head + b"(" + _int(1) + shape + dtype + _FALSE
+    """The opcodes of ndarray.__reduce__ up to the bytes of the data, for little-endian data."""
+    order = op.text("|" if array.dtype.itemsize == 1 else "<")
+    dtype = op.call(op.global_("numpy", "dtype"), op.text(array.dtype.str[1:]), op.FALSE, op.TRUE)
+    dtype_state = op.tuple_(
+        op.integer(3), order, op.NONE, op.NONE, op.NONE, *map(op.integer, (-1, -1, 0))
+    )
+    shape = op.integers(array.shape)
+    return (
+        _EMPTY_ARRAY + op.MARK + op.integer(1) + shape + dtype + dtype_state + op.BUILD + op.FALSE
+    )
 
 
 def write(
@@ -115,21 +117,20 @@ def write(
 ) -> None:
     """Write a state dict as a protocol 4 pickle that ``paddle.load`` reads.
 
-    ``names`` is the table from structured names to ``Parameter.name``. The opcodes are written
-    here and not by ``pickle``, which would hold a copy of every tensor until the end.
+    ``names`` is the table from structured names to ``Parameter.name``. Raises DestinationError
+    for a dtype that Paddle would not read back.
     """
-    stream.write(b"\x80\x04}(")
+    stream.write(op.protocol(4) + op.DICT + op.MARK)
     for key, array in tensors.items():
-        if array.dtype.kind not in "biufc":
+        if array.dtype == _BFLOAT16:
+            array = array.view(_UINT16)
+        elif array.dtype.kind not in "bifc" and array.dtype != np.uint8:
             raise DestinationError(f"{key}: .pdparams has no way to hold dtype {array.dtype}")
-        little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-        stream.write(_text(key) + _array_head(array))
-        stream.write(b"\x8e" + struct.pack("<Q", little.nbytes))
-        stream.write(little.data.cast("B") if little.size else b"")
-        stream.write(b"tb")
+        little = np.asarray(array, dtype=array.dtype.newbyteorder("<"))
+        stream.write(op.text(key) + _array_head(little) + op.data_head(little.nbytes))
+        stream.write(raw_bytes(little))
+        stream.write(op.TUPLE + op.BUILD)
     if names is not None:
-        stream.write(_text(NAME_TABLE) + b"}(")
-        for key, name in names.items():
-            stream.write(_text(key) + _text(name))
-        stream.write(b"u")
-    stream.write(b"u.")
+        table = b"".join(op.text(key) + op.text(name) for key, name in names.items())
+        stream.write(op.text(NAME_TABLE) + op.DICT + op.MARK + table + op.SET_ITEMS)
+    stream.write(op.SET_ITEMS + op.STOP)

@@ -1,28 +1,27 @@
-"""``.pth``: what ``torch.save`` writes, read and written without torch.
+"""``.pth``: what ``torch.save`` writes, read without torch.
 
 Since torch 1.6 a stored zip of ``data.pkl`` and one file per storage
 (``torch/serialization.py``, ``caffe2/serialize/inline_container.cc``); before that pickles one
-after another and then the storages. Both are read, only the zip is written.
+after another and then the storages. Both are read; ``pth_writer`` writes the zip.
 """
 
 from __future__ import annotations
 
-import io
 import struct
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 
 from weight_port.arrays import NUMPY_GLOBALS, PendingArray
 from weight_port.disk import map_bytes
-from weight_port.errors import DestinationError, FormatError
-from weight_port.unpickle import Global, Reader
+from weight_port.errors import DAMAGE, FormatError
+from weight_port.unpickle import Global, Reader, plain_dict
 
-_STORAGES = {
+STORAGES = {
     "FloatStorage": np.dtype("float32"),
     "DoubleStorage": np.dtype("float64"),
     "HalfStorage": np.dtype("float16"),
@@ -38,7 +37,6 @@ _STORAGES = {
 }
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _NESTED = ("state_dict", "model_state_dict", "model", "net")  # where training loops put weights
-_ALIGNMENT = 64  # torch aligns storages so that they can be memory-mapped
 
 
 class _Storage:
@@ -62,50 +60,46 @@ class _Tensor:
 
     def array(self) -> np.ndarray:
         """The tensor as a view; raises ValueError where it would reach past its storage."""
-        flat = np.frombuffer(self.storage.raw, dtype=self.storage.dtype)
+        dtype, raw = self.storage.dtype, self.storage.raw
         if 0 in self.shape:
-            return np.empty(self.shape, dtype=flat.dtype)
+            return np.empty(self.shape, dtype)
         steps = zip(self.shape, self.stride, strict=True)
         last = self.offset + sum((size - 1) * stride for size, stride in steps)
-        if last >= flat.size:
-            raise ValueError(f"element {last} of a storage of {flat.size}")
-        strides = [stride * flat.itemsize for stride in self.stride]
-        return np.lib.stride_tricks.as_strided(
-            flat[self.offset :], self.shape, strides, writeable=False
-        )
+        if last >= len(raw) // dtype.itemsize:
+            raise ValueError(f"element {last} of a storage of {len(raw) // dtype.itemsize}")
+        strides = [stride * dtype.itemsize for stride in self.stride]
+        return np.ndarray(self.shape, dtype, raw, self.offset * dtype.itemsize, strides)
 
 
 def _parameter(data: Any, *_: Any) -> Any:
     return data
 
 
-def _ordered_dict(items: Any = ()) -> dict[Any, Any]:
-    return {key: value for key, value in items if isinstance(key, (str, int))}
-
-
 GLOBALS: dict[tuple[str, str], Any] = {
     **NUMPY_GLOBALS,
-    ("collections", "OrderedDict"): _ordered_dict,
+    ("collections", "OrderedDict"): plain_dict,
     ("torch._utils", "_rebuild_tensor_v2"): _Tensor,
     ("torch._utils", "_rebuild_parameter"): _parameter,
-    **{("torch", name): Global(name) for name in _STORAGES},
+    **{("torch", name): Global(name) for name in STORAGES},
 }
 
 
 def _storage(identity: Any) -> tuple[str, _Storage]:
-    """(key, storage) of torch's persistent id ('storage', type, key, location, count, …)."""
-    kind, storage_type, key, _, count = identity[:5]
+    """(key, storage) of torch's persistent id ('storage', type, key, location, count, view)."""
+    kind, storage_type, key, _, count, *window = identity
+    if any(part is not None for part in window):  # torch 0.3 and before
+        raise ValueError("a storage that is a part of another; save it again with a newer torch")
     if kind != "storage" or not isinstance(storage_type, Global) or not isinstance(key, str):
         raise ValueError("persistent id is no storage")
     if not isinstance(count, int) or count < 0:
         raise ValueError(f"storage of {count!r} elements")
-    return key, _Storage(_STORAGES[storage_type.name], count)
+    return key, _Storage(STORAGES[storage_type.name], count)
 
 
 def _read_zip(path: Path, data: memoryview) -> Any:
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, OSError, *DAMAGE) as error:
         raise FormatError(f"{path}: truncated or damaged zip ({error}); get it again") from None
     with archive:
         members = {info.filename: info for info in archive.infolist()}
@@ -114,7 +108,7 @@ def _read_zip(path: Path, data: memoryview) -> Any:
             raise FormatError(f"{path}: a zip without torch's data.pkl: not a torch checkpoint")
         root = pickles[0][: -len("data.pkl")]
         order = members.get(f"{root}byteorder")
-        if order and bytes(_member(path, data, order)) != b"little":
+        if order and _member(path, data, order) != b"little":
             raise FormatError(f"{path}: written on a big-endian machine; save it again elsewhere")
         storages: dict[str, _Storage] = {}
 
@@ -159,7 +153,7 @@ def _read_legacy(path: Path, data: memoryview) -> Any:
         if values[0] != _LEGACY_MAGIC:
             raise FormatError(f"{path}: a pickle, but not one that torch.save wrote")
     for key in values[4]:
-        storage = storages[key]
+        storage = storages[str(key)]
         (count,) = struct.unpack("<q", data[position : position + 8])
         size = count * storage.dtype.itemsize
         if count != storage.count or position + 8 + size > len(data):
@@ -172,13 +166,17 @@ def _read_legacy(path: Path, data: memoryview) -> Any:
 def _state(value: Any) -> Any:
     """The dict of tensors itself, or the one that a training loop put it in."""
     for _ in range(2):
-        if isinstance(value, dict) and not any(_is_tensor(item) for item in value.values()):
-            value = next((value[key] for key in _NESTED if key in value), value)
+        if isinstance(value, dict):
+            # Beside it may stand a tensor: torch's ImageNet example saves its best accuracy.
+            value = next((value[k] for k in _NESTED if isinstance(value.get(k), dict)), value)
     return value
 
 
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, (_Tensor, PendingArray))
+def _array(item: Any) -> np.ndarray | None:
+    """The array behind a value, None where it is no tensor."""
+    if isinstance(item, _Tensor):
+        return item.array()
+    return item.array if isinstance(item, PendingArray) else None
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
@@ -193,75 +191,23 @@ def read(path: Path) -> dict[str, np.ndarray]:
         _read_zip if bytes(data[:2]) == b"PK" else _read_legacy
     )
     try:
-        state = _state(load(path, data))
-        if not isinstance(state, dict):
-            raise FormatError(f"{path}: holds a {type(state).__name__}, not tensors by name")
-        found = {str(key): item for key, item in state.items() if _is_tensor(item)}
-        if not found:
-            keys = ", ".join(map(str, list(state)[:8])) or "nothing"
-            raise FormatError(f"{path}: no tensors found; its keys: {keys}")
-        if len(found) < len(state):
-            odd = next(str(key) for key, item in state.items() if not _is_tensor(item))
-            raise FormatError(f"{path}: {odd!r} is not a tensor beside tensors; save a state dict")
-        return {
-            key: item.array() if isinstance(item, _Tensor) else item.array
-            for key, item in found.items()
-        }
-    except (KeyError, TypeError, ValueError, struct.error) as error:
-        raise FormatError(f"{path}: damaged torch checkpoint: {error!r}") from None
+        return _tensors(path, _state(load(path, data)), len(data))
+    except DAMAGE as error:
+        raise FormatError(f"{path}: damaged torch checkpoint: {error!r:.200}") from None
 
 
-def _pickle(tensors: Mapping[str, np.ndarray]) -> bytes:
-    """``data.pkl``: an OrderedDict of tensors, one storage each."""
-    names = {dtype: name for name, dtype in _STORAGES.items()}
-    out = io.BytesIO()
-    out.write(b"\x80\x02ccollections\nOrderedDict\n)R(")
-    for number, (key, array) in enumerate(tensors.items()):
-        if array.dtype not in names:
-            raise DestinationError(f"{key}: torch has no storage for dtype {array.dtype}")
-        out.write(_text(key) + b"ctorch._utils\n_rebuild_tensor_v2\n(")
-        storage = b"ctorch\n" + names[array.dtype].encode() + b"\n"
-        out.write(b"(" + _text("storage") + storage + _text(str(number)) + _text("cpu"))
-        out.write(_int(array.size) + b"tQ" + _int(0))
-        strides: list[int] = []
-        step = 1
-        for size in reversed(array.shape):
-            strides.insert(0, step)
-            step *= size
-        out.write(b"(" + b"".join(map(_int, array.shape)) + b"t")
-        out.write(b"(" + b"".join(map(_int, strides)) + b"t")
-        out.write(b"\x89ccollections\nOrderedDict\n)RtR")
-    out.write(b"u.")
-    return out.getvalue()
-
-
-def _text(value: str) -> bytes:
-    encoded = value.encode("utf-8")
-    return b"X" + struct.pack("<I", len(encoded)) + encoded
-
-
-def _int(value: int) -> bytes:
-    return b"\x8a\x08" + value.to_bytes(8, "little", signed=True)
-
-
-def write(stream: BinaryIO, tensors: Mapping[str, np.ndarray]) -> None:
-    """Write a state dict as ``torch.load(weights_only=True, mmap=True)`` reads it."""
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-        _add(archive, "archive/data.pkl", _pickle(tensors))
-        _add(archive, "archive/byteorder", b"little")
-        for number, array in enumerate(tensors.values()):
-            data = np.ascontiguousarray(array)
-            # View as bytes: dtypes from outside NumPy, as bfloat16, have no buffer format.
-            _add(archive, f"archive/data/{number}", data.reshape(-1).view(np.uint8).data)
-        _add(archive, "archive/version", b"3\n")
-
-
-def _add(archive: zipfile.ZipFile, name: str, data: bytes | memoryview) -> None:
-    """Add a stored member whose data starts at a multiple of the alignment."""
-    info = zipfile.ZipInfo(name)  # its date is fixed at 1980, so equal weights give equal bytes
-    assert archive.fp is not None
-    start = archive.fp.tell() + 30 + len(name.encode()) + 4
-    padding = -start % _ALIGNMENT
-    info.extra = struct.pack("<HH", 0x4246, padding) + b"Z" * padding  # "FB", as torch pads
-    with archive.open(info, "w") as member:
-        member.write(data)
+def _tensors(path: Path, state: Any, size: int) -> dict[str, np.ndarray]:
+    """The arrays of a state dict out of a file of ``size`` bytes."""
+    if not isinstance(state, dict):
+        raise FormatError(f"{path}: holds a {type(state).__name__}, not tensors by name")
+    arrays = {str(key): _array(item) for key, item in state.items()}
+    tensors = {key: array for key, array in arrays.items() if array is not None}
+    if not tensors:
+        some = ", ".join(list(arrays)[:8]) or "nothing"
+        raise FormatError(f"{path}: no tensors found; its keys: {some}")
+    for key, array in arrays.items():
+        if array is None:
+            raise FormatError(f"{path}: {key!r} is not a tensor beside tensors; save a state dict")
+        if array.nbytes > size:  # strides of 0 can make any size out of one number
+            raise FormatError(f"{path}: {key!r} takes {array.nbytes} bytes of a file of {size}")
+    return tensors

@@ -10,7 +10,6 @@ One record (``paddle/phi/core/framework/dense_tensor_serialize.cc``,
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,8 +18,9 @@ from typing import BinaryIO
 import ml_dtypes
 import numpy as np
 
+from weight_port.buffers import byte_count, raw_bytes, view
 from weight_port.disk import map_bytes
-from weight_port.errors import DestinationError, FormatError
+from weight_port.errors import DAMAGE, DestinationError, FormatError
 
 # paddle/fluid/framework/framework.proto, VarType.Type
 DTYPES = {
@@ -112,8 +112,11 @@ def read_record(data: memoryview, where: str, position: int = 0) -> tuple[np.nda
     if code not in DTYPES:
         raise FormatError(f"{where}: dtype code {code} is none of {sorted(DTYPES)}")
     dtype = DTYPES[code]
-    raw = cursor.take(math.prod(dims) * dtype.itemsize, f"the data of shape {dims}")
-    return np.frombuffer(raw, dtype=dtype).reshape(dims), cursor.position
+    try:
+        raw = cursor.take(byte_count(dims, dtype), f"the data of shape {dims}")
+        return view(raw, dtype, dims), cursor.position
+    except DAMAGE as error:
+        raise FormatError(f"{where}: damaged tensor description: {error}") from None
 
 
 def _encode_varint(value: int) -> bytes:
@@ -131,13 +134,21 @@ def write_record(stream: BinaryIO, array: np.ndarray, name: str) -> None:
     desc = b"\x08" + _encode_varint(_CODES[array.dtype])
     desc += b"".join(b"\x10" + _encode_varint(size) for size in array.shape)
     stream.write(struct.pack("<IQIi", 0, 0, 0, len(desc)) + desc)
-    stream.write(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+    stream.write(raw_bytes(array))
+
+
+def list_folder(path: Path) -> list[Path]:
+    """What is in a folder, sorted by name. Raises FormatError where it can't be listed."""
+    try:
+        return sorted(path.iterdir())
+    except OSError as error:
+        raise FormatError(f"{path}: can't be read: {error.strerror}") from None
 
 
 def read_folder(path: Path) -> dict[str, np.ndarray]:
     """Every variable file of a 1.x directory, by file name. Raises FormatError."""
     tensors = {}
-    for file in sorted(path.iterdir()):
+    for file in list_folder(path):
         if file.is_symlink() or not file.is_file():
             raise FormatError(
                 f"{file}: a directory of Paddle variable files holds plain files only"

@@ -7,7 +7,6 @@ file when reading and stream it when writing. The package checks them in the tes
 from __future__ import annotations
 
 import json
-import math
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,8 +15,9 @@ from typing import Any, BinaryIO
 import ml_dtypes
 import numpy as np
 
+from weight_port.buffers import raw_bytes, view
 from weight_port.disk import map_bytes
-from weight_port.errors import DestinationError, FormatError
+from weight_port.errors import DAMAGE, DestinationError, FormatError
 
 DTYPES = {
     "F64": np.dtype("float64"),
@@ -59,13 +59,14 @@ def _header(path: Path, data: memoryview) -> tuple[dict[str, Any], int]:
 
 
 def _tensor(entry: Any, data: memoryview) -> np.ndarray:
-    dtype, (begin, end) = DTYPES[entry["dtype"]], entry["data_offsets"]
-    shape = entry["shape"]
-    if any(not isinstance(number, int) or number < 0 for number in (begin, end, *shape)):
-        raise ValueError("negative or no whole numbers")
-    if not begin <= end <= len(data) or end - begin != math.prod(shape) * dtype.itemsize:
-        raise ValueError(f"bytes {begin} to {end} of {len(data)} for shape {shape}")
-    return np.frombuffer(data[begin:end], dtype=dtype).reshape(shape)
+    begin, end = entry["data_offsets"]
+    if entry["dtype"] not in DTYPES:
+        raise ValueError(f"dtype {entry['dtype']!r:.60} is none of {', '.join(DTYPES)}")
+    if any(not isinstance(offset, int) for offset in (begin, end)) or not 0 <= begin <= end:
+        raise ValueError("offsets of other than whole numbers")
+    if end > len(data):
+        raise ValueError(f"its data ends at byte {end} of {len(data)}: truncated; get it again")
+    return view(data[begin:end], DTYPES[entry["dtype"]], entry["shape"])
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
@@ -77,8 +78,8 @@ def read(path: Path) -> dict[str, np.ndarray]:
     for name, entry in header.items():
         try:
             tensors[name] = _tensor(entry, data[start:])
-        except (KeyError, TypeError, ValueError) as error:
-            raise FormatError(f"{path}: tensor {name!r}: {error}: truncated or damaged") from None
+        except DAMAGE as error:
+            raise FormatError(f"{path}: damaged entry of tensor {name!r:.200}: {error}") from None
     return tensors
 
 
@@ -110,4 +111,4 @@ def write(
     encoded += b" " * (-len(encoded) % 8)
     stream.write(struct.pack("<Q", len(encoded)) + encoded)
     for _, array in ordered:
-        stream.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+        stream.write(raw_bytes(array))

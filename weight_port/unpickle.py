@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from weight_port.errors import FormatError, UnsafeFileError
+from weight_port.errors import DAMAGE, FormatError, UnsafeFileError, WeightPortError
 
 Call = Callable[..., Any]
 Globals = Mapping[tuple[str, str], Any]
@@ -35,6 +35,17 @@ class Pending:
 
 _MARK = object()
 _MAX_DEPTH = 100_000  # entries on the stack; a state dict needs about four per tensor
+_WAY_OUT = (
+    "refused, nothing was run. If you trust the file, load it with the framework that wrote it "
+    "and save the plain state dict"
+)
+
+
+def plain_dict(*arguments: Any) -> dict[Any, Any]:
+    """``collections.OrderedDict()``, which pickles fill afterwards, one item at a time."""
+    if arguments:
+        raise ValueError("an OrderedDict made from arguments")
+    return {}
 
 
 class Reader:
@@ -57,6 +68,7 @@ class Reader:
         self.persistent, self.position = persistent, position
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
+        self.made = 0  # bytes that functions gave back
         self.done = False
 
     def read(self) -> Any:
@@ -67,12 +79,12 @@ class Reader:
             step = _OPCODES.get(code)
             if step is None:
                 raise UnsafeFileError(
-                    f"{self.where}: pickle opcode {bytes([code])!r} at byte {start} is not one "
-                    "that weights need; refused, nothing was run"
+                    f"{self.where}: the pickle has opcode {bytes([code])!r} at byte {start}, "
+                    f"which weights have no need of; {_WAY_OUT}"
                 )
             try:
                 step(self)
-            except (IndexError, KeyError, TypeError, ValueError, AttributeError) as error:
+            except DAMAGE as error:
                 raise FormatError(
                     f"{self.where}: damaged pickle at byte {start}: {error}"
                 ) from error
@@ -138,9 +150,11 @@ class Reader:
         self.push(struct.unpack(">d", self._take(8))[0])
 
     def since_mark(self) -> list[Any]:
-        at = len(self.stack) - 1 - self.stack[::-1].index(_MARK)
-        items = self.stack[at + 1 :]
-        del self.stack[at:]
+        count = next((n for n, item in enumerate(reversed(self.stack)) if item is _MARK), None)
+        if count is None:
+            raise ValueError("no mark on the stack")
+        items = self.pop_list(count)
+        self.stack.pop()
         return items
 
     def push_tuple(self, count: int) -> None:
@@ -180,8 +194,7 @@ class Reader:
         if found is None:
             raise UnsafeFileError(
                 f"{self.where}: the pickle asks for {module}.{name}, which weights have no need "
-                "of; refused, nothing was run. If you trust the file, load it with the "
-                "framework that wrote it and save the plain state dict"
+                f"of; {_WAY_OUT}"
             )
         self.push(found)
 
@@ -196,8 +209,16 @@ class Reader:
         # Whatever the table allows was written by the caller; nothing else can get here and be
         # callable, since the stream itself builds only plain data.
         if isinstance(function, Global) or not callable(function):
-            raise UnsafeFileError(f"{self.where}: the pickle calls what is data; refused")
-        self.push(function(*arguments))
+            raise UnsafeFileError(f"{self.where}: the pickle calls what is data; {_WAY_OUT}")
+        try:
+            value = function(*arguments)
+        except WeightPortError as error:  # the table's functions don't know the file
+            raise type(error)(f"{self.where}: {error}") from None
+        # One text, encoded over and over, would fill the memory from a small file.
+        self.made += len(value) if isinstance(value, bytes) else 0
+        if self.made > len(self.data):
+            raise ValueError("it makes more bytes than it has")
+        self.push(value)
 
     def build(self) -> None:
         state = self.stack.pop()
@@ -207,13 +228,13 @@ class Reader:
             return
         if not isinstance(target, Pending):
             raise UnsafeFileError(
-                f"{self.where}: the pickle sets the state of a {type(target).__name__}; refused"
+                f"{self.where}: the pickle sets the state of a {type(target).__name__}; {_WAY_OUT}"
             )
         target.set_state(state)
 
     def persistent_id(self) -> None:
         if self.persistent is None:
-            raise UnsafeFileError(f"{self.where}: the pickle holds a persistent id; refused")
+            raise UnsafeFileError(f"{self.where}: the pickle holds a persistent id; {_WAY_OUT}")
         self.push(self.persistent(self.stack.pop()))
 
     def stop(self) -> None:

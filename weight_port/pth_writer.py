@@ -1,0 +1,83 @@
+"""``.pth``, written as ``torch.save`` writes it since torch 1.6, without torch.
+
+A stored zip of ``data.pkl`` and one file per storage (``torch/serialization.py``,
+``caffe2/serialize/inline_container.cc``).
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from collections.abc import Mapping
+from typing import BinaryIO
+
+import numpy as np
+
+from weight_port import pickling as op
+from weight_port.buffers import raw_bytes
+from weight_port.errors import DestinationError
+from weight_port.pth import STORAGES
+
+_NAMES = {dtype: name for name, dtype in STORAGES.items()}
+_ALIGNMENT = 64  # torch aligns storages so that they can be memory-mapped
+_EMPTY = op.call(op.global_("collections", "OrderedDict"))
+
+
+def write(stream: BinaryIO, tensors: Mapping[str, np.ndarray]) -> None:
+    """Write a state dict as ``torch.load(weights_only=True, mmap=True)`` reads it.
+
+    Raises DestinationError for a dtype that torch has no storage for.
+    """
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        _add(archive, "archive/data.pkl", memoryview(_pickle(tensors)))
+        _add(archive, "archive/byteorder", memoryview(b"little"))
+        for number, array in enumerate(tensors.values()):
+            _add(archive, f"archive/data/{number}", raw_bytes(array))
+        _add(archive, "archive/version", memoryview(b"3\n"))
+
+
+def _pickle(tensors: Mapping[str, np.ndarray]) -> bytes:
+    """``data.pkl``: an OrderedDict of tensors, one storage each."""
+    items = [
+        op.text(key) + _tensor(key, str(number), array)
+        for number, (key, array) in enumerate(tensors.items())
+    ]
+    return op.protocol(2) + _EMPTY + op.MARK + b"".join(items) + op.SET_ITEMS + op.STOP
+
+
+def _tensor(key: str, storage: str, array: np.ndarray) -> bytes:
+    """A call of torch._utils._rebuild_tensor_v2 on a storage with the array in C order."""
+    if array.dtype not in _NAMES:
+        raise DestinationError(f"{key}: torch has no storage for dtype {array.dtype}")
+    identity = op.tuple_(
+        op.text("storage"),
+        op.global_("torch", _NAMES[array.dtype]),
+        op.text(storage),
+        op.text("cpu"),
+        op.integer(array.size),
+    )
+    strides = [1] * array.ndim
+    for axis in range(array.ndim - 1, 0, -1):
+        strides[axis - 1] = strides[axis] * array.shape[axis]
+    return op.call(
+        op.global_("torch._utils", "_rebuild_tensor_v2"),
+        identity + op.PERSISTENT_ID,
+        op.integer(0),  # offset
+        op.integers(array.shape),
+        op.integers(strides),
+        op.FALSE,  # requires_grad
+        _EMPTY,  # backward hooks
+    )
+
+
+def _add(archive: zipfile.ZipFile, name: str, data: memoryview) -> None:
+    """Add a stored member whose data starts at a multiple of the alignment."""
+    info = zipfile.ZipInfo(name)  # its date is fixed at 1980, so equal weights give equal bytes
+    large = len(data) > zipfile.ZIP64_LIMIT
+    assert archive.fp is not None
+    # The local header: 30 bytes, the name, the padding's own 4, and the two sizes of a large file.
+    start = archive.fp.tell() + 30 + len(name.encode()) + 4 + (20 if large else 0)
+    padding = -start % _ALIGNMENT
+    info.extra = struct.pack("<HH", 0x4246, padding) + b"Z" * padding  # "FB", as torch pads
+    with archive.open(info, "w", force_zip64=large) as member:
+        member.write(data)
