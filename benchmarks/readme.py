@@ -14,6 +14,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from benchmarks import table
 from benchmarks.rows import ratios, rows
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,15 +27,15 @@ def _read(name: str) -> dict[str, Any]:
     return record
 
 
-def _github(table: list[list[str]], headers: list[str]) -> str:
+def _github(lines: list[list[str]], headers: list[str]) -> str:
     right = ["left", *["right"] * (len(headers) - 1)]
-    return tabulate(table, headers, tablefmt="github", colalign=right, disable_numparse=True)
+    return tabulate(lines, headers, tablefmt="github", colalign=right, disable_numparse=True)
 
 
 def parity_table() -> str:
     """Relative L2 between the frameworks, per depth and precision, from the parity records."""
     names = ("parity-resnet50.json", "parity-resnet101.json", "parity-resnet152.json")
-    table = []
+    lines = []
     for record in map(_read, names):
         found: dict[str, dict[str, Any]] = {}
         worst: dict[str, float] = {}
@@ -44,13 +45,13 @@ def parity_table() -> str:
             if output["name"] == "logits":
                 found[dtype] = output
         agree = record["top1_agree"]["float32"]
-        table.append([record["model"]])
-        table[-1] += [f"{found[dtype]['relative_l2']:.1e}" for dtype in ("float64", "float32")]
-        table[-1] += [f"{worst[dtype]:.1e}" for dtype in ("float64", "float32")]
-        table[-1] += [agree, "equal" if record["passed"] else "DIFFERENT"]
+        lines.append([record["model"]])
+        lines[-1] += [f"{found[dtype]['relative_l2']:.1e}" for dtype in ("float64", "float32")]
+        lines[-1] += [f"{worst[dtype]:.1e}" for dtype in ("float64", "float32")]
+        lines[-1] += [agree, "equal" if record["passed"] else "DIFFERENT"]
     layers = "largest of all layers"
     headers = ["torch against Paddle", "logits float64", "float32", f"{layers} float64", "float32"]
-    return _github(table, [*headers, "top-1 agrees", "verdict"])
+    return _github(lines, [*headers, "top-1 agrees", "verdict"])
 
 
 def _cell(row: dict[str, Any]) -> str:
@@ -61,19 +62,19 @@ def speed_table() -> str:
     """Median ms of a forward pass: a line per network and batch, a column per implementation."""
     found = rows(_read(SPEED))
     columns = list(dict.fromkeys(row["implementation"] for row in found))
-    lines: dict[tuple[str, int], dict[str, str]] = {}
+    by_cell: dict[tuple[str, int], dict[str, str]] = {}
     for row in found:
-        lines.setdefault((row["model"], row["batch"]), {})[row["implementation"]] = _cell(row)
-    table = [
+        by_cell.setdefault((row["model"], row["batch"]), {})[row["implementation"]] = _cell(row)
+    lines = [
         [f"{model}, batch {batch}", *(cells.get(column, "") for column in columns)]
-        for (model, batch), cells in lines.items()
+        for (model, batch), cells in by_cell.items()
     ]
-    return _github(table, ["median ms per forward pass", *columns])
+    return _github(lines, ["median ms per forward pass", *columns])
 
 
 def ratio_table() -> str:
     """The quoted ratios of times with their 95 % intervals."""
-    table = [
+    lines = [
         [
             f"{row['model']}, batch {row['batch']}",
             f"{row['numerator']} / {row['denominator']}",
@@ -83,13 +84,13 @@ def ratio_table() -> str:
         ]
         for row in ratios(_read(SPEED))
     ]
-    return _github(table, ["", "ratio of times", "median", "95 % interval", "verdict"])
+    return _github(lines, ["", "ratio of times", "value", "95 % interval", "verdict"])
 
 
 def machine() -> str:
-    """One sentence on where and with what the speeds were measured."""
-    context = _read(SPEED)["context"]
-    return json.dumps(context)[:200]
+    """Where and with what the speeds were measured."""
+    record = _read(SPEED)
+    return f"{table.machine(record)} {record['settings']['rounds']} processes per cell."
 
 
 BLOCKS: dict[str, Callable[[], str]] = {

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-import shutil
-import subprocess
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from benchmarks.schema import problems
+from parity import context as machine
 from parity import launch
 from weight_port import disk
 
@@ -29,32 +25,6 @@ class RecordError(Exception):
     """A file is no record that this version can read."""
 
 
-def _output(*command: str) -> str:
-    """What a command prints, "" where it isn't there or fails."""
-    if not shutil.which(command[0]):
-        return ""
-    folder = Path(__file__).parent
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _commit() -> dict[str, Any] | None:
-    head = _output("git", "rev-parse", "HEAD")
-    return {"id": head, "dirty": bool(_output("git", "status", "--porcelain"))} if head else None
-
-
-def _system() -> dict[str, Any]:
-    affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    return {
-        "os": platform.platform(),
-        "python": platform.python_version(),
-        "cpu": launch.cpu_information("model name") or platform.processor(),
-        "cores": os.cpu_count(),
-        "affinity": affinity,
-        "load": [round(value, 2) for value in os.getloadavg()],
-    }
-
-
 def context(
     frameworks: Mapping[str, Any], device: str, threads: int, extra: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -62,10 +32,10 @@ def context(
     query = ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
     environment = launch.environment(threads, extra)
     return {
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "commit": _commit(),
-        "system": _system(),
-        "gpu": _output(*query).replace("\n", "; ") or None if device == "gpu" else None,
+        "date": machine.date(),
+        "commit": machine.commit(),
+        "system": machine.system(),
+        "gpu": machine.output(*query).replace("\n", "; ") or None if device == "gpu" else None,
         "frameworks": dict(frameworks),
         "environment": {k: v for k, v in sorted(environment.items()) if k.startswith(_TELLING)},
     }

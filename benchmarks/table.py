@@ -85,7 +85,8 @@ def _grid(found: Sequence[Row], columns: Sequence[Column], style: str) -> str:
     )
 
 
-def _machine(record: Mapping[str, Any]) -> str:
+def machine(record: Mapping[str, Any]) -> str:
+    """Where, with what and when a record was measured, in a line."""
     context, settings = record["context"], record["settings"]
     device = context["gpu"] or f"{context['system']['cpu']}, {settings['threads']} threads"
     versions = {
@@ -117,7 +118,7 @@ def _legend(record: Mapping[str, Any], quoted: bool) -> list[str]:
         "Spread: interquartile range over median, all samples. Between: range of the processes' "
         f"medians over median. Max diff: from {reference}'s float64 logits."
     )
-    lines = [_machine(record), _conventions(record), terms]
+    lines = [machine(record), _conventions(record), terms]
     if not quoted:
         lines.append(f"No ratios: they need {MIN_PROCESSES} processes per cell (--rounds).")
     return lines

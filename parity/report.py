@@ -6,7 +6,9 @@ from typing import Any
 
 from tabulate import tabulate
 
+from parity import context
 from parity.compare import TOLERANCES, Comparison
+from parity.launch import settings
 from parity.run import PADDLE_EPSILON, Report
 
 _COLUMNS = (
@@ -114,6 +116,12 @@ def as_json(report: Report) -> dict[str, Any]:
     return {
         "schema": 1,
         "kind": "parity",
+        "context": {
+            "date": context.date(),
+            "commit": context.commit(),
+            "system": context.system(),
+            "environment": settings(report.threads),
+        },
         "passed": report.passed,
         "model": report.model,
         "images": list(report.images),

@@ -1,0 +1,47 @@
+"""The machine and the software behind a record: what a reader needs to judge its figures."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from parity.launch import cpu_information
+
+
+def output(*command: str) -> str:
+    """What a command prints, "" where it isn't there or fails."""
+    if not shutil.which(command[0]):
+        return ""
+    folder = Path(__file__).parent
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def commit() -> dict[str, Any] | None:
+    """This checkout's commit and whether files differ from it; None outside of one."""
+    head = output("git", "rev-parse", "HEAD")
+    return {"id": head, "dirty": bool(output("git", "status", "--porcelain"))} if head else None
+
+
+def date() -> str:
+    """Now, in UTC, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def system() -> dict[str, Any]:
+    """Operating system, Python, CPU, cores, affinity, priority and load."""
+    affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    return {
+        "os": platform.platform(),
+        "python": platform.python_version(),
+        "cpu": cpu_information("model name") or platform.processor(),
+        "cores": os.cpu_count(),
+        "affinity": affinity,
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),  # workers inherit it; below 0, ahead of others
+        "load": [round(value, 2) for value in os.getloadavg()],
+    }
