@@ -33,6 +33,15 @@ def date() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
+def _scheduling() -> str:
+    """Policy and priority, which workers inherit: "fifo" goes ahead of the machine's other work."""
+    if not hasattr(os, "sched_getscheduler"):
+        return "unknown"
+    policies = {os.SCHED_OTHER: "other", os.SCHED_FIFO: "fifo", os.SCHED_RR: "round robin"}
+    policy = policies.get(os.sched_getscheduler(0), "unknown")
+    return f"{policy}, nice {os.getpriority(os.PRIO_PROCESS, 0)}"
+
+
 def system() -> dict[str, Any]:
     """Operating system, Python, CPU, cores, affinity, priority and load."""
     affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
@@ -42,6 +51,6 @@ def system() -> dict[str, Any]:
         "cpu": cpu_information("model name") or platform.processor(),
         "cores": os.cpu_count(),
         "affinity": affinity,
-        "nice": os.getpriority(os.PRIO_PROCESS, 0),  # workers inherit it; below 0, ahead of others
+        "scheduling": _scheduling(),
         "load": [round(value, 2) for value in os.getloadavg()],
     }

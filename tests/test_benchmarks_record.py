@@ -58,6 +58,7 @@ def make_record(rounds=2):
         "gpu": None,
     }
     system = {"os": "Linux", "python": "3.11", "cpu": "A CPU", "cores": 2, "affinity": [0, 1]}
+    system["scheduling"] = "other, nice 0"
     return {
         "schema": 1,
         "context": {
