@@ -6,8 +6,6 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from weight_port import arch
-
 # A row of the table -> the framework whose process runs it; its worker's BUILD makes the model.
 IMPLEMENTATIONS = {
     "pytorch_impl": "torch",
@@ -17,8 +15,8 @@ IMPLEMENTATIONS = {
 }
 WORKERS = {"torch": "benchmarks.torch_worker", "paddle": "benchmarks.paddle_worker"}
 
-# Only the networks that every implementation has: PaddleClas' own 18 and 34 are in neither library.
-MODELS = tuple(name for name, row in arch.ARCHITECTURES.items() if not row.first_projection)
+# Networks that every implementation has.
+MODELS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 
 # Paddle reads its switches from the environment; torch's are set in its worker. Both to the same:
 # no TF32, no search among cuDNN's algorithms.

@@ -104,11 +104,11 @@ BLOCKS: dict[str, Callable[[], str]] = {
 def render(text: str) -> str:
     """``text`` with what stands between ``<!-- name -->`` and ``<!-- /name -->`` made anew."""
     for name, block in BLOCKS.items():
-        marks = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
+        marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         if not marks.search(text):
             raise ValueError(f"README.md has no block <!-- {name} --> … <!-- /{name} -->")
         made = block()
-        text = marks.sub(lambda m, made=made: m[1] + made + m[2], text)  # type: ignore[misc]
+        text = marks.sub(lambda m, made=made: f"{m[1]}{made}\n{m[2]}", text)  # type: ignore[misc]
     return text
 
 

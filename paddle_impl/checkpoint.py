@@ -24,27 +24,30 @@ def load_weights(model: ResNet, tensors: Mapping[str, np.ndarray]) -> None:
 
     Raises weight_port.MismatchError where they are not the model's; it is unchanged then.
     """
-    state = weight_port.convert(tensors, to="paddle_impl", include_top=model.include_top)
     found = weight_port.detect(tensors)
-    if found.architecture != model.architecture:
+    if model.architecture not in (found.architecture, *found.twins):
         raise weight_port.MismatchError(
             f"the weights are those of {found.architecture}, the model is {model.architecture}"
         )
-    model.to(dtype=to_tensor(state["conv1.conv.weight"]).dtype)
+    state = weight_port.convert(
+        tensors, "paddle_impl", include_top=model.include_top, architecture=model.architecture
+    )
+    model.to(dtype=to_tensor(next(iter(state.values()))).dtype)
     skipped = model.set_state_dict({key: to_tensor(array) for key, array in state.items()})
     if any(skipped):  # Paddle only warns; weight_port.convert has checked, so this can't be
         raise weight_port.MismatchError(f"Paddle skipped (missing, unexpected): {skipped}")
 
 
-def load(path: str | Path, include_top: bool = True) -> ResNet:
+def load(path: str | Path, include_top: bool = True, architecture: str | None = None) -> ResNet:
     """The model that a checkpoint holds, in evaluation mode, in the checkpoint's dtype.
 
     The file may be in any format and dialect that ``weight_port`` reads; its keys and shapes say
-    which depth and form it is. ``include_top=False`` leaves the classifier out. Raises
-    weight_port.WeightPortError for a file that is not exactly one of our networks.
+    which depth and form it is; ``architecture`` names the form where they leave it open
+    (``resnet50`` has the tensors of ``resnet50_v1``). ``include_top=False`` leaves the classifier
+    out. Raises weight_port.WeightPortError for a file that is not exactly one of our networks.
     """
     tensors = weight_port.read(path)
-    found = weight_port.detect(tensors)
+    found = weight_port.detect(tensors, architecture=architecture)
     model = MODELS[found.architecture](found.num_classes, found.in_channels, include_top)
     load_weights(model, tensors)
     model.eval()

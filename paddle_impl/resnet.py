@@ -1,14 +1,17 @@
-"""ResNet-18/34/50/101/152 in Paddle; the mirror of ``pytorch_impl/resnet.py``.
+"""The ResNets of ``weight_port.arch`` in Paddle; the mirror of ``pytorch_impl/resnet.py``.
 
 He et al., "Deep Residual Learning for Image Recognition" (2015), with the stride on the 3x3
-convolution of a bottleneck ("v1.5", as in torchvision and PaddleClas). A module's path with dots
-as underscores is the scheme's layer name: ``res2a.branch2a`` is ``res2a_branch2a``. Every
-parameter also carries its Paddle 1.x name: ``res2a_branch2a_weights``, ``bn2a_branch2a_scale``.
+convolution of a bottleneck ("v1.5", as in torchvision and PaddleClas) unless the row says
+otherwise; ResNeXt, wide, vd and the first releases' forms are rows of the same table. A module's
+path with dots as underscores is the scheme's layer name: ``res2a.branch2a`` is
+``res2a_branch2a``. Every parameter also carries its Paddle 1.x name: ``res2a_branch2a_weights``,
+``bn2a_branch2a_scale``.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import paddle.nn.functional as F
 from paddle import ParamAttr, Tensor, nn
@@ -21,7 +24,9 @@ from weight_port import arch
 class ConvBN(nn.Layer):
     """A convolution without bias, padded by half its kernel, then batch norm."""
 
-    def __init__(self, name: str, cin: int, cout: int, kernel: int, stride: int = 1) -> None:
+    def __init__(
+        self, name: str, cin: int, cout: int, kernel: int, stride: int = 1, groups: int = 1
+    ) -> None:
         super().__init__()
         # He et al., "Delving Deep into Rectifiers" (2015): variance 2 / fan-out. Paddle's own
         # KaimingNormal takes the fan-in.
@@ -32,6 +37,7 @@ class ConvBN(nn.Layer):
             kernel,
             stride,
             padding=kernel // 2,
+            groups=groups,
             bias_attr=False,
             weight_attr=ParamAttr(name=f"{name}_weights", initializer=he),
         )
@@ -50,17 +56,31 @@ class ConvBN(nn.Layer):
         return self.bn(self.conv(x))
 
 
+class Projection(ConvBN):
+    """The shortcut where channels or size change: 1x1; in a vd network a pool halves before it."""
+
+    def __init__(self, block: arch.Block) -> None:
+        stride = 1 if block.pooled else block.stride
+        name = f"{block.name}_branch1"
+        super().__init__(name, block.in_channels, block.out_channels, 1, stride)
+        self.pooled = block.pooled
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, out, H/stride, W/stride)
+        return super().forward(F.avg_pool2d(x, 2, 2, ceil_mode=True) if self.pooled else x)
+
+
 class BasicBlock(nn.Layer):
     """3x3, 3x3 and the shortcut: the block of ResNet-18 and 34."""
 
     def __init__(self, block: arch.Block) -> None:
         super().__init__()
         name, cin, cout = block.name, block.in_channels, block.out_channels
-        self.branch2a = ConvBN(f"{name}_branch2a", cin, block.width, 3, block.stride)
-        self.branch2b = ConvBN(f"{name}_branch2b", block.width, cout, 3)
+        first, second = block.strides
+        self.branch2a = ConvBN(f"{name}_branch2a", cin, block.width, 3, first)
+        self.branch2b = ConvBN(f"{name}_branch2b", block.width, cout, 3, second)
         self.projection = block.projection
         if self.projection:
-            self.branch1 = ConvBN(f"{name}_branch1", cin, cout, 1, block.stride)
+            self.branch1 = Projection(block)
 
     def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, out, H/stride, W/stride)
         y = F.relu(self.branch2a(x))
@@ -75,12 +95,14 @@ class Bottleneck(nn.Layer):
     def __init__(self, block: arch.Block) -> None:
         super().__init__()
         name, cin, cout = block.name, block.in_channels, block.out_channels
-        self.branch2a = ConvBN(f"{name}_branch2a", cin, block.width, 1)
-        self.branch2b = ConvBN(f"{name}_branch2b", block.width, block.width, 3, block.stride)
-        self.branch2c = ConvBN(f"{name}_branch2c", block.width, cout, 1)
+        first, second = block.strides
+        width, groups = block.width, block.groups
+        self.branch2a = ConvBN(f"{name}_branch2a", cin, width, 1, first)
+        self.branch2b = ConvBN(f"{name}_branch2b", width, width, 3, second, groups)
+        self.branch2c = ConvBN(f"{name}_branch2c", width, cout, 1)
         self.projection = block.projection
         if self.projection:
-            self.branch1 = ConvBN(f"{name}_branch1", cin, cout, 1, block.stride)
+            self.branch1 = Projection(block)
 
     def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, 4*width, H/stride, W/stride)
         y = F.relu(self.branch2a(x))
@@ -101,12 +123,17 @@ class ResNet(nn.Layer):
         super().__init__()
         self.architecture = name
         self.include_top = include_top
-        make = Bottleneck if arch.architecture(name).bottleneck else BasicBlock
-        blocks = arch.blocks(name)
+        row = arch.architecture(name)
+        make = Bottleneck if row.bottleneck else BasicBlock
+        stem, blocks = arch.stem(name, in_channels), arch.blocks(name)
+        self.stem_names = [conv.name for conv in stem]
         self.block_names = [block.name for block in blocks]
 
-        self.conv1 = ConvBN("conv1", in_channels, 64, 7, 2)
-        self.pool1 = nn.MaxPool2D(3, 2, padding=1)
+        for conv in stem:
+            sizes = (conv.in_channels, conv.out_channels, conv.kernel, conv.stride)
+            self.add_sublayer(conv.name, ConvBN(conv.name, *sizes))
+        padding, ceil_mode, _ = arch.POOLS[row.pool1]
+        self.pool1 = nn.MaxPool2D(3, 2, padding, ceil_mode=ceil_mode)
         for block in blocks:
             self.add_sublayer(block.name, make(block))
         if include_top:
@@ -121,7 +148,8 @@ class ResNet(nn.Layer):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.conv1(x))  # (N, 64, H/2, W/2)
+        for name in self.stem_names:
+            x = F.relu(getattr(self, name)(x))  # at last (N, 64, H/2, W/2)
         x = self.pool1(x)  # (N, 64, H/4, W/4)
         for name in self.block_names:
             x = getattr(self, name)(x)
@@ -168,29 +196,16 @@ def resnet152(num_classes: int = 1000, in_channels: int = 3, include_top: bool =
     return _build("resnet152", num_classes, in_channels, include_top)
 
 
-def resnet18_paddleclas(
-    num_classes: int = 1000, in_channels: int = 3, include_top: bool = True
-) -> ResNet:
-    """ResNet-18 as PaddleClas has it, with a projection (``res2a_branch1``) in the first block."""
-    return _build("resnet18_paddleclas", num_classes, in_channels, include_top)
+def _variant(name: str) -> Callable[..., ResNet]:
+    """A function like those above for another row of ``weight_port.arch``, called as the row."""
+
+    def make(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
+        return _build(name, num_classes, in_channels, include_top)
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"The network of the row {name!r} of weight_port.arch."
+    return make
 
 
-def resnet34_paddleclas(
-    num_classes: int = 1000, in_channels: int = 3, include_top: bool = True
-) -> ResNet:
-    """ResNet-34 as PaddleClas has it, with a projection (``res2a_branch1``) in the first block."""
-    return _build("resnet34_paddleclas", num_classes, in_channels, include_top)
-
-
-MODELS = {
-    make.__name__: make
-    for make in (
-        resnet18,
-        resnet34,
-        resnet50,
-        resnet101,
-        resnet152,
-        resnet18_paddleclas,
-        resnet34_paddleclas,
-    )
-}
+MODELS = {make.__name__: make for make in (resnet18, resnet34, resnet50, resnet101, resnet152)}
+MODELS |= {name: _variant(name) for name in arch.ARCHITECTURES if name not in MODELS}

@@ -56,9 +56,9 @@ def _check_weights(path: Path, model: str) -> None:
     """Refuse, before anything runs, a checkpoint that is not the named model's."""
     tensors = weight_port.read(path)
     found = weight_port.detect(tensors)
-    weight_port.check(tensors, found)
-    if found.architecture != model:
+    if model != found.architecture and model not in found.twins:
         raise _UsageError(f"{path}: holds {found.architecture}, not {model}")
+    weight_port.check(tensors, found)
     if found.in_channels != 3:
         raise _UsageError(f"{path}: takes {found.in_channels} channels; photographs have 3")
 

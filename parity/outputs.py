@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+import weight_port
 from weight_port import safetensors_file
 
 
@@ -18,4 +19,4 @@ def save_output(folder: Path, name: str, array: np.ndarray) -> None:
 def load_output(folder: Path, name: str) -> np.ndarray | None:
     """The output as a view of its file, None where the layer gave none."""
     path = folder / f"{name}.safetensors"
-    return safetensors_file.read(path)[name] if path.exists() else None
+    return weight_port.read(path)[name] if path.exists() else None

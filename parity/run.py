@@ -112,7 +112,7 @@ def run(
         versions = {}
         for framework, runs in _runs(folder, precisions).items():
             progress(f"running {model} in {framework}: {', '.join(precisions)} …")
-            job = {"task": "forward", "inputs": str(inputs), "runs": runs}
+            job = {"task": "forward", "architecture": model, "inputs": str(inputs), "runs": runs}
             job["weights"] = str(weights[framework])
             versions[framework] = run_worker(WORKERS[framework], job)["version"]
         progress("comparing …")

@@ -82,7 +82,8 @@ def make(
         with open(inputs, "wb") as stream:
             safetensors_file.write(stream, {"images": batch})
         made = Path(folder, f"made{out.suffix}")
-        job = {"task": "calibrate", "weights": str(drawn), "inputs": str(inputs), "out": str(made)}
+        paths = {"weights": str(drawn), "inputs": str(inputs), "out": str(made)}
+        job = {"task": "calibrate", "architecture": name, **paths}
         run_worker(WORKERS[framework], job)
         disk.copy_into_place(made, out, force=force)
 

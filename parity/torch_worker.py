@@ -38,7 +38,7 @@ def _set_epsilon(model: Any, epsilon: float) -> None:
 
 def forward(job: dict[str, Any], run: dict[str, Any]) -> None:
     """One forward pass in ``run["precision"]``; outputs go to the folder ``run["out"]``."""
-    model = pytorch_impl.load(job["weights"])
+    model = pytorch_impl.load(job["weights"], architecture=job["architecture"])
     model.to(getattr(torch, run["precision"]))
     _set_epsilon(model, run["epsilon"])
     images = to_tensor(weight_port.read(job["inputs"])["images"])
@@ -54,7 +54,7 @@ def forward(job: dict[str, Any], run: dict[str, Any]) -> None:
 
 def calibrate(job: dict[str, Any]) -> None:
     """Set the batch norms' statistics to those of the job's images and save a state dict."""
-    model = pytorch_impl.load(job["weights"])
+    model = pytorch_impl.load(job["weights"], architecture=job["architecture"])
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0  # new statistics = the batch's

@@ -1,11 +1,15 @@
-"""ResNet-18/34/50/101/152 in PyTorch; the mirror of ``paddle_impl/resnet.py``.
+"""The ResNets of ``weight_port.arch`` in PyTorch; the mirror of ``paddle_impl/resnet.py``.
 
 He et al., "Deep Residual Learning for Image Recognition" (2015), with the stride on the 3x3
-convolution of a bottleneck ("v1.5", as in torchvision and PaddleClas). A module's path with dots
-as underscores is the scheme's layer name: ``res2a.branch2a`` is ``res2a_branch2a``.
+convolution of a bottleneck ("v1.5", as in torchvision and PaddleClas) unless the row says
+otherwise; ResNeXt, wide, vd and the first releases' forms are rows of the same table. A module's
+path with dots as underscores is the scheme's layer name: ``res2a.branch2a`` is
+``res2a_branch2a``.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,9 +20,11 @@ from weight_port import arch
 class ConvBN(nn.Module):
     """A convolution without bias, padded by half its kernel, then batch norm."""
 
-    def __init__(self, cin: int, cout: int, kernel: int, stride: int = 1) -> None:
+    def __init__(self, cin: int, cout: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(cin, cout, kernel, stride, padding=kernel // 2, bias=False)
+        self.conv = nn.Conv2d(
+            cin, cout, kernel, stride, padding=kernel // 2, groups=groups, bias=False
+        )
         self.bn = nn.BatchNorm2d(cout, eps=arch.BN_EPS, momentum=1 - arch.BN_MOMENTUM)
         # He et al., "Delving Deep into Rectifiers" (2015): variance 2 / fan-out.
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
@@ -27,16 +33,28 @@ class ConvBN(nn.Module):
         return self.bn(self.conv(x))
 
 
+class Projection(ConvBN):
+    """The shortcut where channels or size change: 1x1; in a vd network a pool halves before it."""
+
+    def __init__(self, block: arch.Block) -> None:
+        stride = 1 if block.pooled else block.stride
+        super().__init__(block.in_channels, block.out_channels, 1, stride)
+        self.pooled = block.pooled
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, out, H/stride, W/stride)
+        return super().forward(F.avg_pool2d(x, 2, 2, ceil_mode=True) if self.pooled else x)
+
+
 class BasicBlock(nn.Module):
     """3x3, 3x3 and the shortcut: the block of ResNet-18 and 34."""
 
     def __init__(self, block: arch.Block) -> None:
         super().__init__()
-        self.branch2a = ConvBN(block.in_channels, block.width, 3, block.stride)
-        self.branch2b = ConvBN(block.width, block.out_channels, 3)
+        self.branch2a = ConvBN(block.in_channels, block.width, 3, block.strides[0])
+        self.branch2b = ConvBN(block.width, block.out_channels, 3, block.strides[1])
         self.projection = block.projection
         if self.projection:
-            self.branch1 = ConvBN(block.in_channels, block.out_channels, 1, block.stride)
+            self.branch1 = Projection(block)
 
     def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, out, H/stride, W/stride)
         y = F.relu(self.branch2a(x), inplace=True)
@@ -50,12 +68,12 @@ class Bottleneck(nn.Module):
 
     def __init__(self, block: arch.Block) -> None:
         super().__init__()
-        self.branch2a = ConvBN(block.in_channels, block.width, 1)
-        self.branch2b = ConvBN(block.width, block.width, 3, block.stride)
+        self.branch2a = ConvBN(block.in_channels, block.width, 1, block.strides[0])
+        self.branch2b = ConvBN(block.width, block.width, 3, block.strides[1], block.groups)
         self.branch2c = ConvBN(block.width, block.out_channels, 1)
         self.projection = block.projection
         if self.projection:
-            self.branch1 = ConvBN(block.in_channels, block.out_channels, 1, block.stride)
+            self.branch1 = Projection(block)
 
     def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, 4*width, H/stride, W/stride)
         y = F.relu(self.branch2a(x), inplace=True)
@@ -76,12 +94,17 @@ class ResNet(nn.Module):
         super().__init__()
         self.architecture = name
         self.include_top = include_top
-        make = Bottleneck if arch.architecture(name).bottleneck else BasicBlock
-        blocks = arch.blocks(name)
+        row = arch.architecture(name)
+        make = Bottleneck if row.bottleneck else BasicBlock
+        stem, blocks = arch.stem(name, in_channels), arch.blocks(name)
+        self.stem_names = [conv.name for conv in stem]
         self.block_names = [block.name for block in blocks]
 
-        self.conv1 = ConvBN(in_channels, 64, 7, 2)
-        self.pool1 = nn.MaxPool2d(3, 2, padding=1)
+        for conv in stem:
+            module = ConvBN(conv.in_channels, conv.out_channels, conv.kernel, conv.stride)
+            self.add_module(conv.name, module)
+        padding, ceil_mode, _ = arch.POOLS[row.pool1]
+        self.pool1 = nn.MaxPool2d(3, 2, padding, ceil_mode=ceil_mode)
         for block in blocks:
             self.add_module(block.name, make(block))
         if include_top:
@@ -90,7 +113,8 @@ class ResNet(nn.Module):
             self.fc = nn.Linear(blocks[-1].out_channels, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.conv1(x), inplace=True)  # (N, 64, H/2, W/2)
+        for name in self.stem_names:
+            x = F.relu(getattr(self, name)(x), inplace=True)  # at last (N, 64, H/2, W/2)
         x = self.pool1(x)  # (N, 64, H/4, W/4)
         for name in self.block_names:
             x = getattr(self, name)(x)
@@ -130,29 +154,16 @@ def resnet152(num_classes: int = 1000, in_channels: int = 3, include_top: bool =
     return ResNet("resnet152", num_classes, in_channels, include_top)
 
 
-def resnet18_paddleclas(
-    num_classes: int = 1000, in_channels: int = 3, include_top: bool = True
-) -> ResNet:
-    """ResNet-18 as PaddleClas has it, with a projection (``res2a_branch1``) in the first block."""
-    return ResNet("resnet18_paddleclas", num_classes, in_channels, include_top)
+def _variant(name: str) -> Callable[..., ResNet]:
+    """A function like those above for another row of ``weight_port.arch``, called as the row."""
+
+    def make(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
+        return ResNet(name, num_classes, in_channels, include_top)
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"The network of the row {name!r} of weight_port.arch."
+    return make
 
 
-def resnet34_paddleclas(
-    num_classes: int = 1000, in_channels: int = 3, include_top: bool = True
-) -> ResNet:
-    """ResNet-34 as PaddleClas has it, with a projection (``res2a_branch1``) in the first block."""
-    return ResNet("resnet34_paddleclas", num_classes, in_channels, include_top)
-
-
-MODELS = {
-    make.__name__: make
-    for make in (
-        resnet18,
-        resnet34,
-        resnet50,
-        resnet101,
-        resnet152,
-        resnet18_paddleclas,
-        resnet34_paddleclas,
-    )
-}
+MODELS = {make.__name__: make for make in (resnet18, resnet34, resnet50, resnet101, resnet152)}
+MODELS |= {name: _variant(name) for name in arch.ARCHITECTURES if name not in MODELS}

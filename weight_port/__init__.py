@@ -11,7 +11,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from weight_port.conversion import Detection, check, convert, detect
+    from weight_port.conversion import check, convert
+    from weight_port.detection import Detection, detect
     from weight_port.errors import (
         DestinationError,
         DialectError,
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
         UnsafeFileError,
         WeightPortError,
     )
-    from weight_port.files import convert_file, read, write
+    from weight_port.files import read, write
+    from weight_port.porting import convert_file
 
 _HOMES = {
-    "weight_port.conversion": ("Detection", "check", "convert", "detect"),
+    "weight_port.conversion": ("check", "convert"),
+    "weight_port.detection": ("Detection", "detect"),
     "weight_port.errors": (
         "DestinationError",
         "DialectError",
@@ -32,7 +35,8 @@ _HOMES = {
         "UnsafeFileError",
         "WeightPortError",
     ),
-    "weight_port.files": ("convert_file", "read", "write"),
+    "weight_port.files": ("read", "write"),
+    "weight_port.porting": ("convert_file",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -1,10 +1,10 @@
-"""The networks as data: one table, and from it every layer's name, size and parameters.
+"""Every layer's name, size and parameters, from the one table of ``arch_rows``.
 
 Layer and parameter names are those of the Paddle 1.x ResNets (PaddleClas
-``release/static:ppcls/modeling/architectures/resnet.py``); the networks are those of
-He et al., "Deep Residual Learning for Image Recognition" (2015), table 1, with the stride
-on the 3x3 convolution of a bottleneck ("v1.5"). Shapes are Paddle's: a linear weight is
-[in, out]. Standard library only.
+``release/static:ppcls/modeling/architectures/resnet.py``, ``resnet_vd.py``); the networks are
+those of He et al., "Deep Residual Learning for Image Recognition" (2015), table 1, with the
+stride on the 3x3 convolution of a bottleneck ("v1.5") unless the row says otherwise. Shapes are
+Paddle's: a linear weight is [in, out]. Standard library only.
 """
 
 from __future__ import annotations
@@ -14,32 +14,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+from weight_port.arch_rows import ARCHITECTURES, POOLS, Architecture
 
-@dataclass(frozen=True)
-class Architecture:
-    """One row of the table: what tells this network from the others."""
-
-    name: str
-    bottleneck: bool  # 1x1-3x3-1x1 blocks instead of 3x3-3x3
-    blocks: tuple[int, int, int, int]  # per stage, 2 to 5
-    numbered_stages: tuple[int, ...] = ()  # blocks named a, b1, b2, … instead of a, b, c, …
-    first_projection: bool = False  # a 1x1 shortcut in res2a although nothing changes there
-
-
-ARCHITECTURES = {
-    row.name: row
-    for row in (
-        Architecture("resnet18", False, (2, 2, 2, 2)),
-        Architecture("resnet34", False, (3, 4, 6, 3)),
-        Architecture("resnet50", True, (3, 4, 6, 3)),
-        Architecture("resnet101", True, (3, 4, 23, 3), numbered_stages=(4,)),
-        Architecture("resnet152", True, (3, 8, 36, 3), numbered_stages=(4,)),
-        # PaddleClas projects in the very first basic block too: another network, with 4,224
-        # trainable parameters more than torchvision's.
-        Architecture("resnet18_paddleclas", False, (2, 2, 2, 2), first_projection=True),
-        Architecture("resnet34_paddleclas", False, (3, 4, 6, 3), first_projection=True),
-    )
-}
+__all__ = [
+    "ARCHITECTURES",
+    "BN_EPS",
+    "BN_MOMENTUM",
+    "POOLS",
+    "Architecture",
+    "Block",
+    "Layer",
+    "Parameter",
+    "architecture",
+    "batch_norm_name",
+    "block_letter",
+    "blocks",
+    "count_trainable",
+    "layers",
+    "multiply_adds",
+    "parameters",
+    "stem",
+]
 
 BN_EPS = 1e-5
 BN_MOMENTUM = 0.9  # in Paddle's sense: new = 0.9 * old + 0.1 * batch
@@ -58,6 +53,9 @@ class Block:
     out_channels: int
     stride: int
     projection: bool
+    strides: tuple[int, int]  # of branch2a and branch2b: one of them is ``stride``
+    groups: int
+    pooled: bool  # the shortcut halves by a 2x2 average pool, not by a stride
 
 
 @dataclass(frozen=True)
@@ -80,6 +78,7 @@ class Layer:
     out_channels: int
     kernel: int = 1
     stride: int = 1
+    groups: int = 1
     reduction: int = 1  # input size over output size, from the image on
     block: Block | None = field(default=None, repr=False)
     branch: str = ""  # "branch2a" within its block
@@ -93,7 +92,7 @@ def architecture(name: str) -> Architecture:
     return ARCHITECTURES[name]
 
 
-def _block_letter(index: int, numbered: bool) -> str:
+def block_letter(index: int, numbered: bool) -> str:
     """Letter of a block in its stage: a, b, c, … or, in a numbered stage, a, b1, b2, …"""
     if numbered and index:
         return f"b{index}"
@@ -105,25 +104,29 @@ def blocks(name: str) -> tuple[Block, ...]:
     """The residual blocks of an architecture, in order."""
     row = architecture(name)
     expansion = 4 if row.bottleneck else 1
+    in_3x3 = row.bottleneck and not row.stride_in_1x1
     found: list[Block] = []
     channels = 64
     for stage, count in enumerate(row.blocks, start=2):
-        width = 64 * 2 ** (stage - 2)
+        base = 2 ** (stage - 2)
+        out = 64 * base * expansion
         for index in range(count):
             stride = 2 if stage > 2 and index == 0 else 1
-            out = width * expansion
             changes = stride != 1 or channels != out
             found.append(
                 Block(
-                    name=f"res{stage}{_block_letter(index, stage in row.numbered_stages)}",
+                    name=f"res{stage}{block_letter(index, stage in row.numbered_stages)}",
                     stage=stage,
                     index=index,
                     position=len(found),
                     in_channels=channels,
-                    width=width,
+                    width=row.width_per_group * row.groups * base,
                     out_channels=out,
                     stride=stride,
                     projection=changes or (row.first_projection and not found),
+                    strides=(1, stride) if in_3x3 else (stride, 1),
+                    groups=row.groups,
+                    pooled=row.vd and stride == 2,
                 )
             )
             channels = out
@@ -131,14 +134,17 @@ def blocks(name: str) -> tuple[Block, ...]:
 
 
 def batch_norm_name(conv: str) -> str:
-    """Name of the batch norm after a convolution: "bn" + name[3:], but "bn_conv1"."""
+    """Name of the batch norm after a convolution: "bn" + name[3:], but "bn_conv1".
+
+    The rule makes "bnv1_1" of a vd network's "conv1_1".
+    """
     return "bn_conv1" if conv == "conv1" else "bn" + conv[3:]
 
 
 def _conv_bn(conv: Layer) -> tuple[Layer, Layer]:
     """A convolution (without bias) with its weights, and the batch norm after it."""
     cout, norm = conv.out_channels, batch_norm_name(conv.name)
-    shape = (cout, conv.in_channels, conv.kernel, conv.kernel)
+    shape = (cout, conv.in_channels // conv.groups, conv.kernel, conv.kernel)
     weights = Parameter(f"{conv.name}_weights", "weight", shape)
     statistics = tuple(
         Parameter(f"{norm}_{role}", role, (cout,))
@@ -162,16 +168,17 @@ def _conv_bn(conv: Layer) -> tuple[Layer, Layer]:
 
 def _block_convs(block: Block, bottleneck: bool) -> Iterator[tuple[str, int, int, int, int]]:
     """(branch, in, out, kernel, stride) of a block's convolutions, in execution order."""
-    cin, width, cout, stride = block.in_channels, block.width, block.out_channels, block.stride
+    cin, width, cout = block.in_channels, block.width, block.out_channels
+    first, second = block.strides
     if bottleneck:
-        yield "branch2a", cin, width, 1, 1
-        yield "branch2b", width, width, 3, stride
+        yield "branch2a", cin, width, 1, first
+        yield "branch2b", width, width, 3, second
         yield "branch2c", width, cout, 1, 1
     else:
-        yield "branch2a", cin, width, 3, stride
-        yield "branch2b", width, cout, 3, 1
+        yield "branch2a", cin, width, 3, first
+        yield "branch2b", width, cout, 3, second
     if block.projection:
-        yield "branch1", cin, cout, 1, stride
+        yield "branch1", cin, cout, 1, 1 if block.pooled else block.stride
 
 
 def _block_layers(block: Block, bottleneck: bool, reduction: int) -> Iterator[Layer]:
@@ -180,11 +187,23 @@ def _block_layers(block: Block, bottleneck: bool, reduction: int) -> Iterator[La
     for branch, cin, cout, kernel, stride in _block_convs(block, bottleneck):
         inner = after if branch == "branch1" else inner * stride
         name, path = f"{block.name}_{branch}", f"{block.name}.{branch}"
+        groups = block.groups if kernel == 3 else 1
         yield from _conv_bn(
-            Layer(name, "conv", path, cin, cout, kernel, stride, inner, block, branch)
+            Layer(name, "conv", path, cin, cout, kernel, stride, groups, inner, block, branch)
         )
     sizes = (block.in_channels, block.out_channels)
     yield Layer(block.name, "block", block.name, *sizes, reduction=after, block=block)
+
+
+def stem(name: str, in_channels: int = 3) -> tuple[Layer, ...]:
+    """The convolutions before ``pool1``: conv1, or conv1_1, conv1_2 and conv1_3 of a vd network."""
+    if not architecture(name).vd:
+        return (Layer("conv1", "conv", "conv1", in_channels, 64, 7, 2, reduction=2),)
+    channels = ((in_channels, 32), (32, 32), (32, 64))
+    return tuple(
+        Layer(f"conv1_{n}", "conv", f"conv1_{n}", cin, cout, 3, 2 if n == 1 else 1, reduction=2)
+        for n, (cin, cout) in enumerate(channels, start=1)
+    )
 
 
 @lru_cache
@@ -197,8 +216,8 @@ def layers(
     is not in the table.
     """
     row = architecture(name)
-    found = list(_conv_bn(Layer("conv1", "conv", "conv1", in_channels, 64, 7, 2, 2)))
-    found.append(Layer("pool1", "max_pool", "pool1", 64, 64, 3, 2, 4))
+    found = [layer for conv in stem(name, in_channels) for layer in _conv_bn(conv)]
+    found.append(Layer("pool1", "max_pool", "pool1", 64, 64, 3, 2, reduction=4))
     for block in blocks(name):
         found += _block_layers(block, row.bottleneck, found[-1].reduction)
     if include_top:
@@ -223,17 +242,25 @@ def count_trainable(tensors: tuple[Parameter, ...]) -> int:
     return sum(math.prod(p.shape) for p in tensors if p.role not in ("mean", "variance"))
 
 
+def _size(pixels: int, layer: Layer, pool1: str) -> int:
+    """Height or width of a layer's output for an image of ``pixels``."""
+    # Padding is kernel // 2, so a size n becomes ceil(n / reduction); two forms of pool1 have none.
+    if layer.reduction < 4 or pool1 == "padded":
+        return math.ceil(pixels / layer.reduction)
+    halved = math.ceil(pixels / 2) - 3
+    pooled = (math.ceil(halved / 2) if POOLS[pool1][1] else halved // 2) + 1
+    return math.ceil(pooled / (layer.reduction // 4))
+
+
 def multiply_adds(name: str, height: int = 224, width: int = 224) -> int:
     """Multiply-adds of one image's forward pass: convolutions and the classifier.
 
     The convention of the field's "GMACs" (4.09 for ResNet-50 at 224x224); FLOPs are twice that.
     """
-    total = 0
+    total, pool1 = 0, architecture(name).pool1
     for layer in layers(name):
-        if layer.kind == "linear":
-            total += layer.in_channels * layer.out_channels
-        elif layer.kind == "conv":
-            # Padding is kernel // 2 everywhere, so a size n becomes ceil(n / reduction).
-            pixels = math.ceil(height / layer.reduction) * math.ceil(width / layer.reduction)
-            total += pixels * layer.kernel**2 * layer.in_channels * layer.out_channels
+        if layer.kind in ("conv", "linear"):
+            area = _size(height, layer, pool1) * _size(width, layer, pool1)
+            weights = math.prod(layer.parameters[0].shape)
+            total += weights * (area if layer.kind == "conv" else 1)
     return total

@@ -1,20 +1,26 @@
-"""The ``weight-port`` command. Exit status: 0 done, 1 refused or failed, 2 wrong usage."""
+# PYTHON_ARGCOMPLETE_OK
+"""The ``weight-port`` command.
+
+Exit status: 0 done (``diff``: the same), 1 refused or failed (``diff``: different), 2 wrong usage,
+130 interrupted. Nothing that takes time to import is imported here.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from weight_port.dialects import DIALECTS
-from weight_port.errors import DialectError, WeightPortError
+from weight_port.errors import WeightPortError
+from weight_port.formats import FORMATS, WRITABLE
+from weight_port.terminal import plain, say_json
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from weight_port.conversion import Detection
+_SOURCE = (
+    f"a file, a folder, a .tar archive, or archive.tar/what/is/in/it; formats: {', '.join(FORMATS)}"
+)
+_RAW = "raw"  # a target beside the dialects
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -22,24 +28,61 @@ def _parser() -> argparse.ArgumentParser:
         prog="weight-port",
         description="Carry ResNet weights between Paddle and PyTorch, without either installed.",
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-    inspect = commands.add_parser("inspect", help="say what a checkpoint is")
-    inspect.add_argument("source", type=Path, metavar="SRC", help="file, or Paddle 1.x folder")
-    inspect.set_defaults(run=_inspect)
-    convert = commands.add_parser(
-        "convert",
-        help="write a checkpoint in another dialect",
-        description="The suffix of DST is its format: .pdparams, .safetensors, .pth, .pt; "
-        "without a suffix, a folder of Paddle 1.x variable files.",
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print one JSON document")
+    common.add_argument("--debug", action="store_true", help="show where an error came from")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_inspect(commands.add_parser("inspect", parents=[common], help="say what a checkpoint is"))
+    _add_convert(
+        commands.add_parser(
+            "convert",
+            parents=[common],
+            help="write checkpoints in another dialect",
+            usage="%(prog)s SRC DST --to DIALECT [options]\n"
+            "       %(prog)s SRC... --out-dir DIR --format FORMAT --to DIALECT [options]",
+            description=f"The suffix of DST is its format: {', '.join(WRITABLE)}; without a "
+            "suffix, a folder of Paddle 1.x variable files. A quoted glob is expanded.",
+        )
     )
-    convert.add_argument("source", type=Path, metavar="SRC", help="file, or Paddle 1.x folder")
-    convert.add_argument("destination", type=Path, metavar="DST")
+    diff = commands.add_parser(
+        "diff",
+        parents=[common],
+        help="compare two checkpoints, across formats and dialects",
+        description="Exit status 0: every tensor is the same, 1: some differ.",
+    )
+    diff.add_argument("first", type=Path, metavar="A", help=_SOURCE)
+    diff.add_argument("second", type=Path, metavar="B")
+    diff.set_defaults(run=_diff)
+    for name, what in (
+        ("dialects", "how each library names the tensors"),
+        ("formats", "the files that are read and written"),
+        ("architectures", "the networks"),
+    ):
+        table = commands.add_parser(name, parents=[common], help=f"list {what}")
+        table.set_defaults(run=_table)
+    return parser
+
+
+def _add_inspect(inspect: argparse.ArgumentParser) -> None:
+    inspect.add_argument("source", type=Path, metavar="SRC", help=_SOURCE)
+    inspect.add_argument("--tensors", action="store_true", help="list every tensor, by stage")
+    inspect.add_argument(
+        "--stats",
+        action="store_true",
+        help="minimum, maximum, mean, standard deviation, NaN and infinity count of every tensor",
+    )
+    inspect.set_defaults(run=_inspect)
+
+
+def _add_convert(convert: argparse.ArgumentParser) -> None:
+    convert.add_argument("paths", nargs="+", metavar="SRC", help=_SOURCE)
+    targets = [*DIALECTS, _RAW]
     convert.add_argument(
         "--to",
         required=True,
         metavar="DIALECT",
-        choices=list(DIALECTS),
-        help=f"one of {', '.join(DIALECTS)}",
+        choices=targets,
+        help=f"one of {', '.join(DIALECTS)}; or raw: names and bytes as they are, of any file",
     )
     convert.add_argument(
         "--from",
@@ -48,89 +91,85 @@ def _parser() -> argparse.ArgumentParser:
         choices=list(DIALECTS),
         help="instead of detecting it",
     )
+    convert.add_argument("--out-dir", type=Path, metavar="DIR", help="a folder for the results")
+    convert.add_argument(
+        "--format",
+        metavar="FORMAT",
+        choices=[name for name, row in FORMATS.items() if row.written],
+        help="with --out-dir: one of %(choices)s",
+    )
+    convert.add_argument("--jobs", type=int, default=1, metavar="N", help="processes at a time")
     convert.add_argument("--no-top", action="store_true", help="leave the classifier out")
-    convert.add_argument("--force", action="store_true", help="replace DST if it exists")
+    convert.add_argument("--force", action="store_true", help="replace what exists")
+    convert.add_argument(
+        "--fold",
+        action="store_true",
+        help="merge convolutions' biases and another epsilon into the batch norms",
+    )
+    convert.add_argument(
+        "--allow-mismatch",
+        action="store_true",
+        help="write it all the same where the target's model computes something else",
+    )
+    convert.add_argument(
+        "--linear-layout",
+        choices=["torch"],
+        help="with --to raw: transpose what the program uses as linear weights, and nothing else",
+    )
     convert.set_defaults(run=_convert)
-    return parser
 
 
-def _plain(text: str) -> str:
-    """``text`` with escapes for what a file's names must not send to a terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.1f} {unit}" if unit != "B" else f"{count:.0f} B"
-        count /= 1024
-    return f"{count:.1f} GiB"
+# The commands' modules take time to import, some of them NumPy with them: each when it is run.
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    from weight_port.conversion import check, detect
-    from weight_port.files import format_of, read
+    from weight_port.command_inspect import run
 
-    source: Path = options.source
-    tensors = read(source)
-    files = sorted(source.iterdir()) if source.is_dir() else [source]
-    print(_plain(f"file          {source}"))
-    print(f"format        {format_of(source).name}")
-    print(f"size          {_size(sum(file.stat().st_size for file in files))}")
-    print(f"tensors       {len(tensors)}")
-    dtypes = Counter(str(array.dtype) for array in tensors.values())
-    print(f"dtypes        {', '.join(f'{dtype} ({n})' for dtype, n in dtypes.items())}")
-    try:
-        found = detect(tensors)
-    except DialectError as error:
-        print(f"values        {sum(array.size for array in tensors.values()):,}")
-        print(_plain(f"dialect       none: {error}"))
-        return 0
-    _print_architecture(found, tensors)
-    check(tensors, found, include_top=found.include_top)
-    return 0
-
-
-def _print_architecture(found: Detection, tensors: dict[str, np.ndarray]) -> None:
-    roles = {key: entry.parameter.role for key, entry in found.keys().items() if entry.parameter}
-    sizes: Counter[bool] = Counter()
-    for key, array in tensors.items():
-        if key in roles:
-            sizes[roles[key] in ("mean", "variance")] += array.size
-    classes = f"{found.num_classes} classes" if found.include_top else "no classifier"
-    print(f"dialect       {found.dialect}: {found.reason}")
-    print(f"architecture  {found.architecture}, {found.in_channels} input channels, {classes}")
-    print(f"parameters    {sizes[False]:,} trainable, {sizes[True]:,} statistics")
+    return run(options)
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from weight_port.files import convert_file
+    from weight_port.command_convert import run
 
-    done = convert_file(
-        options.source,
-        options.destination,
-        options.to,
-        dialect=options.dialect,
-        include_top=not options.no_top,
-        force=options.force,
-    )
-    found = done.source
-    print(_plain(f"{options.source}: {found.architecture} in {found.dialect} ({found.reason})"))
-    print(_plain(f"{options.destination}: {done.tensors} tensors in {options.to}"))
-    if done.counters_made:
-        print(f"  made: {done.counters_made} × num_batches_tracked = 0, which Paddle has not")
-    if done.dropped:
-        some = ", ".join(done.dropped[:3]) + (" …" if len(done.dropped) > 3 else "")
-        print(f"  left out: {len(done.dropped)}, which {options.to} has not: {some}")
-    return 0
+    return run(options)
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from weight_port.command_diff import run
+
+    return run(options)
+
+
+def _table(options: argparse.Namespace) -> int:
+    from weight_port.command_tables import run
+
+    return run(options)
+
+
+def _complete(parser: argparse.ArgumentParser) -> None:
+    """Answer the shell's completion, where it asks: ``register-python-argcomplete weight-port``."""
+    if "_ARGCOMPLETE" in os.environ:
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    _complete(parser)
+    options = parser.parse_args(arguments)
+    options.wrong_usage = parser.error
     try:
         status: int = options.run(options)
         return status
     except (WeightPortError, OSError) as error:
-        print(_plain(f"weight-port: {error}"), file=sys.stderr)
+        if options.debug:
+            raise
+        if options.json:
+            say_json({"error": str(error), "kind": type(error).__name__})
+        print(plain(f"weight-port: {error}"), file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("weight-port: interrupted; nothing half-written is left", file=sys.stderr)
+        return 130

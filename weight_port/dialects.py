@@ -1,137 +1,140 @@
-"""The names that each library gives to the same tensors: one row of templates per dialect.
-
-Templates are filled with a block's position: ``{block}`` res4b22, ``{bn}`` bn4b22, ``{stage}`` 2
-to 5, ``{group}`` 1 to 4, ``{index}`` within its stage from 0, and ``{branch}`` branch2a,
-``{number}`` 1 to 3. Sources: PaddleClas
-``release/static:ppcls/modeling/architectures/resnet.py``; ``paddle/vision/models/resnet.py``;
-``torchvision/models/resnet.py``.
-"""
+"""Every key of an architecture in a dialect: the rows of ``dialect_rows`` applied to ``arch``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
 
 from weight_port import arch
+from weight_port.dialect_rows import (
+    COUNTER,
+    DIALECTS,
+    PADDLE,
+    PADDLE1,
+    TORCH,
+    Dialect,
+    Module,
+)
 
-PADDLE1 = {
-    "weight": "_weights",
-    "scale": "_scale",
-    "offset": "_offset",
-    "mean": "_mean",
-    "variance": "_variance",
-    "linear_weight": ".w_0",
-    "linear_bias": ".b_0",
-}
-PADDLE = {
-    "weight": ".weight",
-    "scale": ".weight",
-    "offset": ".bias",
-    "mean": "._mean",
-    "variance": "._variance",
-    "linear_weight": ".weight",
-    "linear_bias": ".bias",
-}
-TORCH = {**PADDLE, "mean": ".running_mean", "variance": ".running_var"}
-COUNTER = ".num_batches_tracked"
+__all__ = ["COUNTER", "DIALECTS", "PADDLE", "PADDLE1", "TORCH", "Dialect", "Key", "keys", "marks"]
+
+# Roles that the scheme has no name for.
+_EXTRAS = {"counter": "batch counter", "bias": "bias", "factor": "scale factor"}
 
 
-@dataclass(frozen=True)
-class Dialect:
-    """How one library names and lays out the tensors."""
-
-    name: str
-    suffixes: Mapping[str, str]  # a parameter's role -> what follows its module's name
-    stem: tuple[str, str]  # convolution, batch norm
-    branch2: tuple[str, str]
-    branch1: tuple[str, str]
-    linear: str
-    # Whether there is a model of PaddleClas's ResNet-18/34, with its projection in res2a.
-    first_projection: bool = True
-
-    @property
-    def torch(self) -> bool:
-        """Torch's conventions: linear weights [out, in], and a counter in every batch norm."""
-        return self.suffixes is TORCH
-
-
-# Where the templates of a convolution and of its batch norm stand together.
-_PADDLE1 = ("{block}_{branch}", "{bn}_{branch}")
-_OURS = ("{block}.{branch}.conv", "{block}.{branch}.bn")
-_OURS_STEM = ("conv1.conv", "conv1.bn")
-_LAYERS = ("layer{group}.{index}.conv{number}", "layer{group}.{index}.bn{number}")
-_LAYERS_STEM = ("conv1", "bn1")
-_SHORTCUT = ("layer{group}.{index}.downsample.0", "layer{group}.{index}.downsample.1")
-
-DIALECTS = {
-    row.name: row
-    for row in (
-        #       name             suffixes  stem                   branch2    branch1      linear
-        Dialect("paddle1",       PADDLE1, ("conv1", "bn_conv1"), _PADDLE1, _PADDLE1, "fc_0"),
-        Dialect("pytorch_impl",  TORCH,   _OURS_STEM,            _OURS,    _OURS,       "fc"),
-        Dialect("paddle_impl",   PADDLE,  _OURS_STEM,            _OURS,    _OURS,       "fc"),
-        Dialect("torchvision",   TORCH,   _LAYERS_STEM,          _LAYERS,  _SHORTCUT, "fc", False),
-        Dialect("paddle.vision", PADDLE,  _LAYERS_STEM,          _LAYERS,  _SHORTCUT, "fc", False),
-    )
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Key:
-    """What a key of a file stands for: a parameter of the scheme, or torch's counter."""
+class Key(NamedTuple):
+    """What a key of a file stands for: a parameter of the scheme, or one that it has not."""
 
     layer: str
-    parameter: arch.Parameter | None  # None: num_batches_tracked, an int64 scalar
-    transposed: bool  # [out, in] in the file, [in, out] in the scheme
+    role: str  # the parameter's; or counter (int64 scalar), bias (of a convolution), factor (Caffe)
+    parameter: arch.Parameter | None
+    sizes: tuple[int, ...]  # in the scheme's layout
+    order: tuple[int, ...] = ()  # of the scheme's axes in the file, where it is another
 
     @property
     def name(self) -> str:
-        """The scheme's name, or a description of the counter."""
-        return self.parameter.name if self.parameter else f"{self.layer} (batch counter)"
+        """The scheme's name, or the layer's with what it is: "bn_conv1 (batch counter)"."""
+        return self.parameter.name if self.parameter else extra_name(self.layer, self.role)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape in the file."""
-        shape = self.parameter.shape if self.parameter else ()
-        return shape[::-1] if self.transposed else shape
+        return tuple(self.sizes[axis] for axis in self.order) if self.order else self.sizes
+
+    @property
+    def transposed(self) -> bool:
+        """Whether the file's axes stand in another order than the scheme's."""
+        return bool(self.order)
 
 
-def _module(dialect: Dialect, layer: arch.Layer) -> str:
-    """The dialect's name of the module that holds a layer's parameters."""
-    if layer.kind == "linear":
-        return dialect.linear
-    norm = layer.kind == "batch_norm"
-    if layer.block is None:
-        return dialect.stem[norm]
-    templates = dialect.branch1 if layer.branch == "branch1" else dialect.branch2
+def extra_name(layer: str, role: str) -> str:
+    """The name in ``Key.name`` of a tensor that the scheme has not."""
+    return f"{layer} ({_EXTRAS[role]})"
+
+
+def _position(dialect: Dialect, row: arch.Architecture, layer: arch.Layer) -> dict[str, object]:
+    """What the templates are filled with."""
     block = layer.block
-    return templates[norm].format(
-        block=block.name,
-        bn=arch.batch_norm_name(block.name),
-        stage=block.stage,
-        group=block.stage - 1,
-        index=block.index,
-        branch=layer.branch,
-        number="abc".index(layer.branch[-1]) + 1 if layer.branch != "branch1" else 0,
-    )
+    assert block is not None
+    number0 = "abc".find(layer.branch[-1])  # -1 in branch1
+    numbered = bool(row.numbered_stages) and block.stage in dialect.numbered
+    return {
+        "unit": f"{block.stage}{arch.block_letter(block.index, numbered)}",
+        "stage": block.stage,
+        "group": block.stage - 1,
+        "group0": block.stage - 2,
+        "index": block.index,
+        "index1": block.index + 1,
+        "position": block.position,
+        "branch": layer.branch,
+        "number": number0 + 1,
+        "number0": number0,
+    }
 
 
-@lru_cache(maxsize=256)  # detection looks at every dialect of every architecture, twice
+def _modules(dialect: Dialect, row: arch.Architecture, layer: arch.Layer) -> Module:
+    """The dialect's names of the modules that hold a layer's convolution and batch norm."""
+    if layer.kind == "linear":
+        return (dialect.linear or "",)
+    if layer.block is None:
+        if row.vd and dialect.vd:
+            return dialect.vd.stem[int(layer.path.partition(".")[0][-1]) - 1]
+        return dialect.stem
+    templates = dialect.branch1 if layer.branch == "branch1" else dialect.branch2
+    if row.vd and dialect.vd and layer.branch == "branch1":
+        templates = dialect.vd.pooled if layer.block.pooled else dialect.vd.first
+    position = _position(dialect, row, layer)
+    return tuple(template.format(**position) for template in templates)
+
+
+def _extras(
+    dialect: Dialect, name: str, layer: arch.Layer
+) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """(role, shape) of the tensors that the dialect has in a layer and the scheme has not."""
+    if layer.kind == "conv" and fnmatchcase(f"{name}/{layer.name}", dialect.biased):
+        yield "bias", (layer.out_channels,)
+    if layer.kind == "batch_norm":
+        for role, shape in (("factor", (1,)), ("counter", ())):
+            if role in dialect.suffixes:
+                yield role, shape
+
+
+def _keys(dialect: str, name: str, layers: Iterable[arch.Layer]) -> Iterator[tuple[str, Key]]:
+    library, row = DIALECTS[dialect], arch.architecture(name)
+    orders = library.orders or {}
+    for layer in layers:
+        if not layer.parameters or (layer.kind == "linear" and library.linear is None):
+            continue
+        modules = _modules(library, row, layer)
+        norm = modules[1] if layer.kind == "batch_norm" else modules[0]
+        for parameter in layer.parameters:
+            role = parameter.role
+            module = modules[-1] if role in ("scale", "offset") else norm
+            key = Key(layer.name, role, parameter, parameter.shape, orders.get(role, ()))
+            yield module + library.suffixes[role], key
+        for role, shape in _extras(library, name, layer):
+            yield norm + library.suffixes[role], Key(layer.name, role, None, shape)
+
+
+@lru_cache(maxsize=256)  # detection looks at every architecture of several dialects
 def keys(
     dialect: str, name: str, num_classes: int = 1000, in_channels: int = 3, include_top: bool = True
-) -> dict[str, Key]:
+) -> Mapping[str, Key]:
     """Every key of an architecture in a dialect, in the order of ``arch.layers``."""
-    row = DIALECTS[dialect]
-    found: dict[str, Key] = {}
-    for layer in arch.layers(name, num_classes, in_channels, include_top):
-        if not layer.parameters:
-            continue
-        module = _module(row, layer)
-        for parameter in layer.parameters:
-            transposed = row.torch and parameter.role == "linear_weight"
-            key = module + row.suffixes[parameter.role]
-            found[key] = Key(layer.name, parameter, transposed)
-        if row.torch and layer.kind == "batch_norm":
-            found[module + COUNTER] = Key(layer.name, None, False)
-    return found
+    layers = arch.layers(name, num_classes, in_channels, include_top)
+    return MappingProxyType(dict(_keys(dialect, name, layers)))  # shared by all who ask
+
+
+@lru_cache
+def marks(dialect: str) -> frozenset[str]:
+    """The keys of the stem and of the first block: one of them is in any file of the dialect."""
+    found: set[str] = set()
+    forms = {arch.architecture(name).vd: name for name in reversed(DIALECTS[dialect].holds)}
+    for name in forms.values():
+        layers = arch.layers(name, include_top=False)
+        heads = [layer for layer in layers if layer.block is None or layer.block.position == 0]
+        found.update(key for key, _ in _keys(dialect, name, heads))
+    return frozenset(found)

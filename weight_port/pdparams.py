@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import ml_dtypes
@@ -12,11 +11,13 @@ import numpy as np
 from weight_port import pickling as op
 from weight_port.arrays import NUMPY_GLOBALS, PendingArray
 from weight_port.buffers import raw_bytes
-from weight_port.disk import map_bytes
+from weight_port.contents import NESTED, Contents
 from weight_port.errors import DAMAGE, DestinationError, FormatError, UnsafeFileError
+from weight_port.sources import File
 from weight_port.unpickle import Reader, plain_dict
 
 NAME_TABLE = "StructuredToParameterName@@"
+_MAX_NESTING = 8
 SLICES = "UnpackBigParamInfor@@"  # Paddle's spelling
 # Paddle hands bfloat16 to NumPy as uint16, and takes every uint16 array for bfloat16:
 # `paddle.uint16 is paddle.bfloat16` (python/paddle/base/data_feeder.py).
@@ -56,38 +57,73 @@ def _array(value: Any) -> np.ndarray | None:
     return value.array.view(_BFLOAT16) if value.array.dtype == _UINT16 else value.array
 
 
-def _join_slices(tensors: dict[str, np.ndarray], slices: Any) -> None:
-    """Put together the tensors that protocols 2 and 3 cut (``framework/io_utils.py``)."""
+def _join_slices(tensors: dict[str, np.ndarray], slices: Any, prefix: str, size: int) -> None:
+    """Put together the tensors that protocols 2 and 3 cut (``framework/io_utils.py``).
+
+    One array can stand under many names in a pickle, so what they make together is held against
+    the ``size`` of the file.
+    """
     for key, entry in slices.items():
-        parts = [tensors.pop(str(part)) for part in entry["slices"]]
-        tensors[key] = np.concatenate(parts).reshape(entry["OriginShape"])
+        parts = [tensors.pop(f"{prefix}{part}") for part in entry["slices"]]
+        size -= sum(part.nbytes for part in parts)
+        if size < 0:
+            raise ValueError("its slices take more bytes than the file has")
+        tensors[f"{prefix}{key}"] = np.concatenate(parts).reshape(entry["OriginShape"])
 
 
-def read(path: Path) -> dict[str, np.ndarray]:
+def read(file: File) -> Contents:
     """Every tensor of a state dict, by its key; Paddle's own tables are left out.
 
-    16-bit unsigned integers are bfloat16, as for ``paddle.load``. Raises UnsafeFileError for a
-    pickle that is more than data, FormatError for one that holds no tensors by name.
+    16-bit unsigned integers are bfloat16, as for ``paddle.load``. A state dict in a dict of other
+    things is found; dicts in dicts (an optimizer's ``master_weights``) are read as ``outer/inner``,
+    and what is no tensor (a learning rate, an epoch) is left out and said. Raises UnsafeFileError
+    for a pickle that is more than data, FormatError for one that holds no tensors by name.
     """
-    value = Reader(map_bytes(path), GLOBALS, str(path)).read()
+    data = file.load()
+    value = Reader(data, GLOBALS, file.where).read()
     if not isinstance(value, dict):
-        raise FormatError(f"{path}: holds a {type(value).__name__}, not tensors by name")
+        raise FormatError(f"{file.where}: holds a {type(value).__name__}, not tensors by name")
+    key = next((k for k in NESTED if isinstance(value.get(k), dict)), None)
+    notes = []
+    if key is not None:
+        value = value[key]
+        notes.append(f"taken from {key!r}")
     value.pop(NAME_TABLE, None)
+    tensors: dict[str, np.ndarray] = {}
+    others: list[str] = []
+    try:
+        _collect(value, "", tensors, others, len(data))
+    except DAMAGE as error:
+        raise FormatError(f"{file.where}: damaged {SLICES} table: {error}") from None
+    if not tensors:
+        some = ", ".join(others[:8]) or "nothing"
+        raise FormatError(f"{file.where}: no tensors found; it holds {some}")
+    if others:
+        some = ", ".join(others[:4]) + (" …" if len(others) > 4 else "")
+        notes.append(f"left out {len(others)} that are no tensors: {some}")
+    return Contents(tensors, tuple(notes))
+
+
+def _collect(
+    value: dict[Any, Any], prefix: str, tensors: Any, others: list[str], size: int
+) -> None:
+    """Sort the entries of a dict, and of the dicts in it, into tensors and other things."""
+    if prefix.count("/") > _MAX_NESTING:
+        raise RecursionError("dicts nested too deep")
+    found: dict[str, np.ndarray] = {}
     slices = value.pop(SLICES, {})
-    tensors = {}
     for key, item in value.items():
         array = _array(item)
-        if array is None:
-            raise FormatError(
-                f"{path}: {key!r} is a {type(item).__name__}, not a tensor; weights are read, "
-                "optimizer states are not"
-            )
-        tensors[str(key)] = array
-    try:
-        _join_slices(tensors, slices)
-    except DAMAGE as error:
-        raise FormatError(f"{path}: damaged {SLICES} table: {error}") from None
-    return tensors
+        if array is not None:
+            found[f"{prefix}{key}"] = array
+        elif isinstance(item, dict) and item and key != NAME_TABLE:
+            _collect(item, f"{prefix}{key}/", tensors, others, size)
+        else:
+            others.append(f"{prefix}{key} ({type(item).__name__})")
+    _join_slices(found, slices, prefix, size)
+    if clash := tensors.keys() & found.keys():
+        raise ValueError(f"two tensors are called {min(clash)!r:.200}")
+    tensors.update(found)
 
 
 # NumPy 1 and 2 both resolve this path without a warning; numpy._core is unknown to NumPy 1.

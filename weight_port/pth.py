@@ -8,17 +8,17 @@ after another and then the storages. Both are read; ``pth_writer`` writes the zi
 from __future__ import annotations
 
 import struct
-import zipfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
+from weight_port import zips
 from weight_port.arrays import NUMPY_GLOBALS, PendingArray
-from weight_port.disk import map_bytes
+from weight_port.contents import NESTED, Contents
 from weight_port.errors import DAMAGE, FormatError
+from weight_port.sources import File
 from weight_port.unpickle import Global, Reader, plain_dict
 
 STORAGES = {
@@ -36,7 +36,6 @@ STORAGES = {
     "ComplexDoubleStorage": np.dtype("complex128"),
 }
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-_NESTED = ("state_dict", "model_state_dict", "model", "net")  # where training loops put weights
 
 
 class _Storage:
@@ -96,48 +95,28 @@ def _storage(identity: Any) -> tuple[str, _Storage]:
     return key, _Storage(STORAGES[storage_type.name], count)
 
 
-def _read_zip(path: Path, data: memoryview) -> Any:
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, NotImplementedError, OSError, *DAMAGE) as error:
-        raise FormatError(f"{path}: truncated or damaged zip ({error}); get it again") from None
-    with archive:
-        members = {info.filename: info for info in archive.infolist()}
-        pickles = [name for name in members if name.rsplit("/", 1)[-1] == "data.pkl"]
-        if len(pickles) != 1:
-            raise FormatError(f"{path}: a zip without torch's data.pkl: not a torch checkpoint")
-        root = pickles[0][: -len("data.pkl")]
-        order = members.get(f"{root}byteorder")
-        if order and _member(path, data, order) != b"little":
-            raise FormatError(f"{path}: written on a big-endian machine; save it again elsewhere")
-        storages: dict[str, _Storage] = {}
+def _read_zip(where: str, data: memoryview) -> Any:
+    members = zips.members(data, where)
+    pickles = [name for name in members if name.rsplit("/", 1)[-1] == "data.pkl"]
+    if len(pickles) != 1:
+        raise FormatError(f"{where}: a zip without torch's data.pkl: not a torch checkpoint")
+    root = pickles[0][: -len("data.pkl")]
+    order = members.get(f"{root}byteorder")
+    if order and bytes(zips.stored(data, order, where)[:7]) != b"little":
+        raise FormatError(f"{where}: written on a big-endian machine; save it again elsewhere")
+    storages: dict[str, _Storage] = {}
 
-        def persistent(identity: Any) -> _Storage:
-            key, storage = _storage(identity)
-            if key not in storages:
-                storage.raw = _member(path, data, members[f"{root}data/{key}"])
-                storages[key] = storage
-            return storages[key]
+    def persistent(identity: Any) -> _Storage:
+        key, storage = _storage(identity)
+        if key not in storages:
+            storage.raw = zips.stored(data, members[f"{root}data/{key}"], where)
+            storages[key] = storage
+        return storages[key]
 
-        return Reader(
-            _member(path, data, members[pickles[0]]), GLOBALS, str(path), persistent
-        ).read()
+    return Reader(zips.stored(data, members[pickles[0]], where), GLOBALS, where, persistent).read()
 
 
-def _member(path: Path, data: memoryview, info: zipfile.ZipInfo) -> memoryview:
-    """The bytes of a stored member, as a view (torch compresses none)."""
-    if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
-        raise FormatError(f"{path}: {info.filename} is compressed; torch stores. Unzip it first")
-    header = data[info.header_offset : info.header_offset + 30]
-    if len(header) < 30 or bytes(header[:4]) != b"PK\x03\x04":
-        raise FormatError(f"{path}: damaged zip at {info.filename}")
-    start = info.header_offset + 30 + sum(struct.unpack("<HH", header[26:30]))
-    if start + info.file_size > len(data):
-        raise FormatError(f"{path}: truncated: {info.filename} ends past the file's end")
-    return data[start : start + info.file_size]
-
-
-def _read_legacy(path: Path, data: memoryview) -> Any:
+def _read_legacy(where: str, data: memoryview) -> Any:
     storages: dict[str, _Storage] = {}
 
     def persistent(identity: Any) -> _Storage:
@@ -147,29 +126,33 @@ def _read_legacy(path: Path, data: memoryview) -> Any:
     values: list[Any] = []
     position = 0
     for _ in range(5):  # magic, protocol, system, the object, the storages' keys
-        reader = Reader(data, GLOBALS, str(path), persistent, position)
+        reader = Reader(data, GLOBALS, where, persistent, position)
         values.append(reader.read())
         position = reader.position
         if values[0] != _LEGACY_MAGIC:
-            raise FormatError(f"{path}: a pickle, but not one that torch.save wrote")
+            raise FormatError(f"{where}: a pickle, but not one that torch.save wrote")
     for key in values[4]:
         storage = storages[str(key)]
         (count,) = struct.unpack("<q", data[position : position + 8])
         size = count * storage.dtype.itemsize
         if count != storage.count or position + 8 + size > len(data):
-            raise FormatError(f"{path}: truncated or damaged storage {key!r}; get it again")
+            raise FormatError(f"{where}: truncated or damaged storage {key!r}; get it again")
         storage.raw = data[position + 8 : position + 8 + size]
         position += 8 + size
     return values[3]
 
 
-def _state(value: Any) -> Any:
-    """The dict of tensors itself, or the one that a training loop put it in."""
+def _state(value: Any) -> tuple[Any, tuple[str, ...]]:
+    """The dict of tensors itself, or the one that a training loop put it in, and where."""
+    notes = []
     for _ in range(2):
         if isinstance(value, dict):
             # Beside it may stand a tensor: torch's ImageNet example saves its best accuracy.
-            value = next((value[k] for k in _NESTED if isinstance(value.get(k), dict)), value)
-    return value
+            key = next((k for k in NESTED if isinstance(value.get(k), dict)), None)
+            if key is not None:
+                value = value[key]
+                notes.append(f"taken from {key!r}")
+    return value, tuple(notes)
 
 
 def _array(item: Any) -> np.ndarray | None:
@@ -179,35 +162,34 @@ def _array(item: Any) -> np.ndarray | None:
     return item.array if isinstance(item, PendingArray) else None
 
 
-def read(path: Path) -> dict[str, np.ndarray]:
+def read(file: File) -> Contents:
     """Every tensor of a state dict, by its key, as views of the memory-mapped file.
 
     A state dict nested under state_dict, model_state_dict, model or net is found. Raises
     UnsafeFileError for a pickle that is more than data, FormatError for a damaged file or one
     without tensors.
     """
-    data = map_bytes(path)
-    load: Callable[[Path, memoryview], Any] = (
-        _read_zip if bytes(data[:2]) == b"PK" else _read_legacy
-    )
+    data = file.load()
+    load: Callable[[str, memoryview], Any] = _read_zip if bytes(data[:2]) == b"PK" else _read_legacy
     try:
-        return _tensors(path, _state(load(path, data)), len(data))
+        state, notes = _state(load(file.where, data))
+        return Contents(_tensors(file.where, state, len(data)), notes)
     except DAMAGE as error:
-        raise FormatError(f"{path}: damaged torch checkpoint: {error!r:.200}") from None
+        raise FormatError(f"{file.where}: damaged torch checkpoint: {error!r:.200}") from None
 
 
-def _tensors(path: Path, state: Any, size: int) -> dict[str, np.ndarray]:
+def _tensors(where: str, state: Any, size: int) -> dict[str, np.ndarray]:
     """The arrays of a state dict out of a file of ``size`` bytes."""
     if not isinstance(state, dict):
-        raise FormatError(f"{path}: holds a {type(state).__name__}, not tensors by name")
+        raise FormatError(f"{where}: holds a {type(state).__name__}, not tensors by name")
     arrays = {str(key): _array(item) for key, item in state.items()}
     tensors = {key: array for key, array in arrays.items() if array is not None}
     if not tensors:
         some = ", ".join(list(arrays)[:8]) or "nothing"
-        raise FormatError(f"{path}: no tensors found; its keys: {some}")
+        raise FormatError(f"{where}: no tensors found; its keys: {some}")
     for key, array in arrays.items():
         if array is None:
-            raise FormatError(f"{path}: {key!r} is not a tensor beside tensors; save a state dict")
+            raise FormatError(f"{where}: {key!r} is not a tensor beside tensors; save a state dict")
         if array.nbytes > size:  # strides of 0 can make any size out of one number
-            raise FormatError(f"{path}: {key!r} takes {array.nbytes} bytes of a file of {size}")
+            raise FormatError(f"{where}: {key!r} takes {array.nbytes} bytes of a file of {size}")
     return tensors

@@ -6,7 +6,6 @@ A stored zip of ``data.pkl`` and one file per storage (``torch/serialization.py`
 
 from __future__ import annotations
 
-import struct
 import zipfile
 from collections.abc import Mapping
 from typing import BinaryIO
@@ -14,12 +13,12 @@ from typing import BinaryIO
 import numpy as np
 
 from weight_port import pickling as op
+from weight_port import zips
 from weight_port.buffers import raw_bytes
 from weight_port.errors import DestinationError
 from weight_port.pth import STORAGES
 
 _NAMES = {dtype: name for name, dtype in STORAGES.items()}
-_ALIGNMENT = 64  # torch aligns storages so that they can be memory-mapped
 _EMPTY = op.call(op.global_("collections", "OrderedDict"))
 
 
@@ -29,11 +28,11 @@ def write(stream: BinaryIO, tensors: Mapping[str, np.ndarray]) -> None:
     Raises DestinationError for a dtype that torch has no storage for.
     """
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-        _add(archive, "archive/data.pkl", memoryview(_pickle(tensors)))
-        _add(archive, "archive/byteorder", memoryview(b"little"))
+        zips.add(archive, "archive/data.pkl", _pickle(tensors))
+        zips.add(archive, "archive/byteorder", b"little")
         for number, array in enumerate(tensors.values()):
-            _add(archive, f"archive/data/{number}", raw_bytes(array))
-        _add(archive, "archive/version", memoryview(b"3\n"))
+            zips.add(archive, f"archive/data/{number}", raw_bytes(array))
+        zips.add(archive, "archive/version", b"3\n")
 
 
 def _pickle(tensors: Mapping[str, np.ndarray]) -> bytes:
@@ -68,16 +67,3 @@ def _tensor(key: str, storage: str, array: np.ndarray) -> bytes:
         op.FALSE,  # requires_grad
         _EMPTY,  # backward hooks
     )
-
-
-def _add(archive: zipfile.ZipFile, name: str, data: memoryview) -> None:
-    """Add a stored member whose data starts at a multiple of the alignment."""
-    info = zipfile.ZipInfo(name)  # its date is fixed at 1980, so equal weights give equal bytes
-    large = len(data) > zipfile.ZIP64_LIMIT
-    assert archive.fp is not None
-    # The local header: 30 bytes, the name, the padding's own 4, and the two sizes of a large file.
-    start = archive.fp.tell() + 30 + len(name.encode()) + 4 + (20 if large else 0)
-    padding = -start % _ALIGNMENT
-    info.extra = struct.pack("<HH", 0x4246, padding) + b"Z" * padding  # "FB", as torch pads
-    with archive.open(info, "w", force_zip64=large) as member:
-        member.write(data)

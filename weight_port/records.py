@@ -19,8 +19,10 @@ import ml_dtypes
 import numpy as np
 
 from weight_port.buffers import byte_count, raw_bytes, view
-from weight_port.disk import map_bytes
+from weight_port.contents import Contents
 from weight_port.errors import DAMAGE, DestinationError, FormatError
+from weight_port.sources import Folder
+from weight_port.wire import encode_varint, varint
 
 # paddle/fluid/framework/framework.proto, VarType.Type
 DTYPES = {
@@ -68,23 +70,12 @@ class _Cursor:
             )
 
 
-def _varint(data: memoryview, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while position < len(data) and shift < 64:
-        byte = data[position]
-        value |= (byte & 0x7F) << shift
-        position, shift = position + 1, shift + 7
-        if not byte & 0x80:
-            return value, position
-    raise ValueError("endless varint")
-
-
 def _parse_desc(desc: memoryview) -> tuple[int, list[int]]:
     """(dtype code, dims) of a TensorDesc; raises ValueError for any other message."""
     code, dims, position = -1, [], 0
     while position < len(desc):
         tag = desc[position]
-        value, position = _varint(desc, position + 1)
+        value, position = varint(desc, position + 1)
         if tag == 0x08:
             code = value
         elif tag == 0x10:
@@ -119,50 +110,35 @@ def read_record(data: memoryview, where: str, position: int = 0) -> tuple[np.nda
         raise FormatError(f"{where}: damaged tensor description: {error}") from None
 
 
-def _encode_varint(value: int) -> bytes:
-    encoded = b""
-    while value > 0x7F:
-        encoded += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return encoded + bytes([value])
-
-
 def write_record(stream: BinaryIO, array: np.ndarray, name: str) -> None:
     """Write one record; raises DestinationError for a dtype that Paddle has no code for."""
     if array.dtype not in _CODES:
         raise DestinationError(f"{name}: Paddle has no code for dtype {array.dtype}")
-    desc = b"\x08" + _encode_varint(_CODES[array.dtype])
-    desc += b"".join(b"\x10" + _encode_varint(size) for size in array.shape)
+    desc = b"\x08" + encode_varint(_CODES[array.dtype])
+    desc += b"".join(b"\x10" + encode_varint(size) for size in array.shape)
     stream.write(struct.pack("<IQIi", 0, 0, 0, len(desc)) + desc)
     stream.write(raw_bytes(array))
 
 
-def list_folder(path: Path) -> list[Path]:
-    """What is in a folder, sorted by name. Raises FormatError where it can't be listed."""
-    try:
-        return sorted(path.iterdir())
-    except OSError as error:
-        raise FormatError(f"{path}: can't be read: {error.strerror}") from None
-
-
-def read_folder(path: Path) -> dict[str, np.ndarray]:
+def read_folder(folder: Folder) -> Contents:
     """Every variable file of a 1.x directory, by file name. Raises FormatError."""
+    if folder.others:
+        raise FormatError(
+            f"{folder.where}/{folder.others[0]}: a directory of Paddle variable files holds plain "
+            "files only"
+        )
     tensors = {}
-    for file in list_folder(path):
-        if file.is_symlink() or not file.is_file():
-            raise FormatError(
-                f"{file}: a directory of Paddle variable files holds plain files only"
-            )
-        array, end = read_record(data := map_bytes(file), str(file))
+    for name, file in folder.files.items():
+        array, end = read_record(data := file.load(), file.where)
         if end != len(data):
             raise FormatError(
-                f"{file}: {len(data) - end} bytes after the tensor: several variables in one "
-                "file (save_params with a filename); this reader takes one per file"
+                f"{file.where}: {len(data) - end} bytes after the tensor: several variables in one "
+                "file (save_params with a filename)? Name that file itself"
             )
-        tensors[file.name] = array
+        tensors[name] = array
     if not tensors:
-        raise FormatError(f"{path}: an empty folder, no variable files")
-    return tensors
+        raise FormatError(f"{folder.where}: an empty folder, no variable files")
+    return Contents(tensors)
 
 
 def write_folder(path: Path, tensors: Mapping[str, np.ndarray]) -> None:

@@ -7,8 +7,9 @@ file when reading and stream it when writing. The package checks them in the tes
 from __future__ import annotations
 
 import json
+import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,8 +17,11 @@ import ml_dtypes
 import numpy as np
 
 from weight_port.buffers import raw_bytes, view
+from weight_port.contents import Contents
+from weight_port.digest import LENGTH, Digest
 from weight_port.disk import map_bytes
 from weight_port.errors import DAMAGE, DestinationError, FormatError
+from weight_port.sources import File
 
 DTYPES = {
     "F64": np.dtype("float64"),
@@ -39,22 +43,22 @@ _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _MAX_HEADER = 100_000_000  # the package's own bound
 
 
-def _header(path: Path, data: memoryview) -> tuple[dict[str, Any], int]:
+def _header(where: str, data: memoryview) -> tuple[dict[str, Any], int]:
     """(header, where the data starts); raises FormatError."""
     if len(data) < 8:
-        raise FormatError(f"{path}: {len(data)} bytes are no safetensors file; get it again")
+        raise FormatError(f"{where}: {len(data)} bytes are no safetensors file; get it again")
     (length,) = struct.unpack("<Q", data[:8])
     if length > min(len(data) - 8, _MAX_HEADER):
         raise FormatError(
-            f"{path}: its header would take {length} bytes of {len(data)}: truncated, or not a "
+            f"{where}: its header would take {length} bytes of {len(data)}: truncated, or not a "
             "safetensors file"
         )
     try:
         header = json.loads(bytes(data[8 : 8 + length]))
     except (ValueError, RecursionError):
-        raise FormatError(f"{path}: its header is no JSON: not a safetensors file") from None
+        raise FormatError(f"{where}: its header is no JSON: not a safetensors file") from None
     if not isinstance(header, dict):
-        raise FormatError(f"{path}: its header is no JSON object: not a safetensors file")
+        raise FormatError(f"{where}: its header is no JSON object: not a safetensors file")
     return header, 8 + length
 
 
@@ -69,36 +73,63 @@ def _tensor(entry: Any, data: memoryview) -> np.ndarray:
     return view(data[begin:end], DTYPES[entry["dtype"]], entry["shape"])
 
 
-def read(path: Path) -> dict[str, np.ndarray]:
+def read(file: File) -> Contents:
     """Every tensor by name, as views of the memory-mapped file. Raises FormatError."""
-    data = map_bytes(path)
-    header, start = _header(path, data)
-    header.pop("__metadata__", None)
+    data = file.load()
+    header, start = _header(file.where, data)
+    metadata = header.pop("__metadata__", None)
     tensors = {}
     for name, entry in header.items():
         try:
             tensors[name] = _tensor(entry, data[start:])
         except DAMAGE as error:
-            raise FormatError(f"{path}: damaged entry of tensor {name!r:.200}: {error}") from None
-    return tensors
+            raise FormatError(
+                f"{file.where}: damaged entry of tensor {name!r:.200}: {error}"
+            ) from None
+    said = metadata.items() if isinstance(metadata, dict) else ()
+    return Contents(tensors, tuple(f"metadata {key}: {value}" for key, value in said))
 
 
 def read_metadata(path: Path) -> dict[str, str]:
     """The file's ``__metadata__``, empty where there is none. Raises FormatError."""
-    header, _ = _header(path, map_bytes(path))
+    header, _ = _header(str(path), map_bytes(path))
     metadata = header.get("__metadata__", {})
     return dict(metadata) if isinstance(metadata, dict) else {}
 
 
 def write(
-    stream: BinaryIO, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
+    stream: BinaryIO,
+    tensors: Mapping[str, np.ndarray],
+    metadata: Mapping[str, str | Digest] | None = None,
 ) -> None:
-    """Write tensors; larger items first, so that every one is aligned to its dtype."""
+    """Write tensors; larger items first, so that every one is aligned to its dtype.
+
+    A digest among the metadata is a SHA-256 that is still being computed: it is put in at the end.
+    """
     for name, array in tensors.items():
         if array.dtype not in _NAMES:
             raise DestinationError(f"{name}: safetensors has no dtype {array.dtype}")
-    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     ordered = sorted(tensors.items(), key=lambda item: -item[1].dtype.itemsize)
+    start = stream.tell()
+    stream.write(_encode_header(ordered, {k: _known(v) for k, v in (metadata or {}).items()}))
+    for _, array in ordered:
+        stream.write(raw_bytes(array))
+    if any(isinstance(value, Digest) for value in (metadata or {}).values()):
+        complete = {k: _known(v, wait=True) for k, v in (metadata or {}).items()}
+        stream.seek(start)
+        stream.write(_encode_header(ordered, complete))
+        stream.seek(0, os.SEEK_END)
+
+
+def _known(value: str | Digest, wait: bool = False) -> str:
+    """A value, or as many zeros as it will have digits."""
+    if not isinstance(value, Digest):
+        return value
+    return value.result() if wait else "0" * LENGTH
+
+
+def _encode_header(ordered: Sequence[tuple[str, np.ndarray]], metadata: dict[str, str]) -> bytes:
+    header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
     offset = 0
     for name, array in ordered:
         header[name] = {
@@ -109,6 +140,4 @@ def write(
         offset += array.nbytes
     encoded = json.dumps(header, separators=(",", ":")).encode()
     encoded += b" " * (-len(encoded) % 8)
-    stream.write(struct.pack("<Q", len(encoded)) + encoded)
-    for _, array in ordered:
-        stream.write(raw_bytes(array))
+    return struct.pack("<Q", len(encoded)) + encoded

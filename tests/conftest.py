@@ -1,0 +1,71 @@
+"""What several test files share: tensors of any dialect that cost no memory, and their bits."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pytest
+
+from weight_port import dialects
+
+Tensors = dict[str, np.ndarray]
+
+
+def _number(name: str) -> int:
+    """A number for a scheme name, the same in every dialect, which float32 holds exactly."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:3], "little")
+
+
+def _fake(
+    dialect: str, name: str, num_classes: int = 7, in_channels: int = 3, include_top: bool = True
+) -> Tensors:
+    """A complete float32 set of tensors in a dialect, equal for equal scheme names.
+
+    One number fills a whole tensor (a view with strides of 0), but the linear weight's numbers
+    all differ, so that a transpose shows.
+    """
+    tensors: Tensors = {}
+    for key, entry in dialects.keys(dialect, name, num_classes, in_channels, include_top).items():
+        number = _number(entry.name)
+        if entry.role == "counter":
+            tensors[key] = np.array(number, dtype=np.int64)
+        elif entry.parameter is None:  # a bias of zeros, a factor of one: they change nothing
+            tensors[key] = np.full(entry.shape, entry.role == "factor", dtype=np.float32)
+        elif entry.parameter.role == "linear_weight":
+            weight = np.arange(np.prod(entry.parameter.shape), dtype=np.float32)
+            weight = weight.reshape(entry.parameter.shape)
+            tensors[key] = np.ascontiguousarray(weight.T) if entry.transposed else weight
+        else:
+            tensors[key] = np.broadcast_to(np.float32(number / 2**24), entry.shape)
+    return tensors
+
+
+@pytest.fixture(scope="session")
+def fake() -> Callable[..., Tensors]:
+    """``fake(dialect, architecture, num_classes=7, in_channels=3, include_top=True)``."""
+    return _fake
+
+
+def _same_bits(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> None:
+    assert set(ours) == set(theirs)
+    for key, array in ours.items():
+        other = theirs[key]
+        assert (key, array.dtype, array.shape) == (key, other.dtype, other.shape)
+        assert array.tobytes() == other.tobytes(), key
+
+
+@pytest.fixture(scope="session")
+def same_bits() -> Callable[[Mapping[str, np.ndarray], Mapping[str, np.ndarray]], None]:
+    """``same_bits(ours, theirs)`` asserts equal keys, dtypes, shapes and bytes."""
+    return _same_bits
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI a skipped test is a failure: what it needs, the Makefile installs."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

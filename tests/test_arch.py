@@ -1,0 +1,225 @@
+"""The table of networks against goldens and figures that do not come from it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from goldens import write_goldens
+
+from weight_port import arch
+
+GOLDENS = Path(__file__).parent / "goldens"
+DEPTHS = (50, 101, 152)
+
+
+def golden(depth: int) -> list[str]:
+    return (GOLDENS / f"resnet{depth}.txt").read_text().splitlines()
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_layer_names_are_the_goldens_in_order(depth: int) -> None:
+    assert [layer.name for layer in arch.layers(f"resnet{depth}")] == golden(depth)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_goldens_are_what_their_script_writes(depth: int) -> None:
+    assert write_goldens.names(depth) == golden(depth)
+
+
+@pytest.mark.parametrize(
+    ("depth", "stage", "names"),
+    [
+        (50, 4, ["res4a", "res4b", "res4c", "res4d", "res4e", "res4f"]),
+        (101, 4, ["res4a", *(f"res4b{n}" for n in range(1, 23))]),
+        (152, 4, ["res4a", *(f"res4b{n}" for n in range(1, 36))]),
+        (101, 3, ["res3a", "res3b", "res3c", "res3d"]),
+        (152, 3, [f"res3{letter}" for letter in "abcdefgh"]),
+        (34, 4, [f"res4{letter}" for letter in "abcdef"]),
+    ],
+)
+def test_blocks_are_numbered_in_stage_4_of_the_deep_ones_only(
+    depth: int, stage: int, names: list[str]
+) -> None:
+    blocks = arch.blocks(f"resnet{depth}")
+    assert [block.name for block in blocks if block.stage == stage] == names
+
+
+# name, trainable parameters, convolutions, tensors: naming.md's totals; the PaddleClas form adds
+# a 64x64 convolution and its batch norm, of which 64 * 64 + 2 * 64 = 4,224 values train.
+TOTALS = [
+    ("resnet18", 11_689_512, 20, 102),
+    ("resnet34", 21_797_672, 36, 182),
+    ("resnet50", 25_557_032, 53, 267),
+    ("resnet101", 44_549_160, 104, 522),
+    ("resnet152", 60_192_808, 155, 777),
+    ("resnet18_paddleclas", 11_689_512 + 4_224, 21, 107),
+    ("resnet34_paddleclas", 21_797_672 + 4_224, 37, 187),
+    # torchvision's documentation
+    ("resnext50_32x4d", 25_028_904, 53, 267),
+    ("resnext101_32x8d", 88_791_336, 104, 522),
+    ("resnext101_64x4d", 83_455_272, 104, 522),
+    ("wide_resnet50_2", 68_883_240, 53, 267),
+    ("wide_resnet101_2", 126_886_696, 104, 522),
+    # Two convolutions and batch norms more; 3*32*9 + 32*32*9 + 32*64*9 weights and 2*(32 + 32)
+    # scales and offsets instead of 3*64*49 weights: 19,232 more
+    ("resnet18_vd", 11_689_512 + 19_232, 22, 112),
+    ("resnet34_vd", 21_797_672 + 19_232, 38, 192),
+    ("resnet50_vd", 25_557_032 + 19_232, 55, 277),
+    ("resnet101_vd", 44_549_160 + 19_232, 106, 532),
+    ("resnet152_vd", 60_192_808 + 19_232, 157, 787),
+    ("resnet18_vd_paddleclas", 11_689_512 + 19_232 + 4_224, 23, 117),
+    ("resnet34_vd_paddleclas", 21_797_672 + 19_232 + 4_224, 39, 197),
+    # A stride elsewhere changes no tensor.
+    *[
+        (f"resnet{depth}_{form}", *totals)
+        for form in ("v1", "caffe")
+        for depth, totals in (
+            (50, (25_557_032, 53, 267)),
+            (101, (44_549_160, 104, 522)),
+            (152, (60_192_808, 155, 777)),
+        )
+    ],
+    ("resnet50_keras", 25_557_032, 53, 267),
+]
+
+
+def test_every_row_of_the_table_has_its_totals_here() -> None:
+    assert [name for name, *_ in TOTALS] == list(arch.ARCHITECTURES)
+
+
+@pytest.mark.parametrize(("name", "trainable", "convs", "tensors"), TOTALS)
+def test_totals(name: str, trainable: int, convs: int, tensors: int) -> None:
+    found = arch.parameters(name)
+    assert arch.count_trainable(found) == trainable
+    assert sum(layer.kind == "conv" for layer in arch.layers(name)) == convs
+    assert arch.ARCHITECTURES[name].convolutions == convs
+    assert len(found) == len({parameter.name for parameter in found}) == tensors
+
+
+def test_totals_with_statistics_are_those_of_paddle_vision() -> None:
+    assert sum(math.prod(p.shape) for p in arch.parameters("resnet50")) == 25_610_152
+
+
+@pytest.mark.parametrize(
+    ("name", "gmacs"),
+    [
+        ("resnet50", 4.09),
+        ("resnet101", 7.80),
+        ("resnet152", 11.51),
+        # torchvision's documentation, GFLOPS of the weights' tables
+        ("resnext50_32x4d", 4.23),
+        ("resnext101_32x8d", 16.41),
+        ("resnext101_64x4d", 15.46),
+        ("wide_resnet50_2", 11.40),
+        ("wide_resnet101_2", 22.75),
+        # timm's results/model_metadata
+        ("resnet50_vd", 4.33),
+        # He et al. (2015), table 1: 3.8 billion
+        ("resnet50_v1", 3.86),
+    ],
+)
+def test_multiply_adds(name: str, gmacs: float) -> None:
+    assert round(arch.multiply_adds(name) / 1e9, 2) == gmacs
+
+
+def test_multiply_adds_of_odd_sizes_round_up() -> None:
+    # The stem alone turns 33 pixels into 17 and 32 into 16.
+    assert arch.multiply_adds("resnet50", 33, 32) > arch.multiply_adds("resnet50", 32, 32)
+    assert arch.multiply_adds("resnet50", 33, 32) == arch.multiply_adds("resnet50", 32, 33)
+
+
+@pytest.mark.parametrize("name", arch.ARCHITECTURES)
+def test_channels_and_sizes_flow_from_layer_to_layer(name: str) -> None:
+    found = arch.layers(name, num_classes=7, in_channels=4)
+    assert found[0].in_channels == 4
+    assert found[-1].parameters[0].shape == (found[-2].out_channels, 7)
+    for block in arch.blocks(name):
+        mine = [layer for layer in found if layer.block == block]
+        main = [layer for layer in mine if layer.branch.startswith("branch2")]
+        assert main[0].in_channels == block.in_channels
+        assert all(a.out_channels == b.in_channels for a, b in itertools.pairwise(main))
+        assert main[-1].out_channels == mine[-1].out_channels == block.out_channels
+        assert {layer.reduction for layer in mine[-3:]} == {mine[-1].reduction}
+        assert {layer.groups for layer in mine} <= {1, arch.ARCHITECTURES[name].groups}
+        strided = [layer.name for layer in mine if layer.stride == 2 and layer.branch != "branch1"]
+        row = arch.ARCHITECTURES[name]
+        place = "b" if row.bottleneck and not row.stride_in_1x1 else "a"
+        assert {name[-1] for name in strided} == ({place} if block.stride == 2 else set())
+        for layer in mine:
+            if layer.branch == "branch1" and layer.kind == "conv":
+                assert (layer.stride == 1) == (block.stride == 1 or row.vd)
+
+
+def test_the_vd_stem_has_the_odd_names_of_its_batch_norms() -> None:
+    found = arch.layers("resnet50_vd")
+    stem = [(layer.name, layer.kernel, layer.stride, layer.out_channels) for layer in found[:7]]
+    assert stem == [
+        ("conv1_1", 3, 2, 32),
+        ("bnv1_1", 1, 1, 32),
+        ("conv1_2", 3, 1, 32),
+        ("bnv1_2", 1, 1, 32),
+        ("conv1_3", 3, 1, 64),
+        ("bnv1_3", 1, 1, 64),
+        ("pool1", 3, 2, 64),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "pooled"),
+    # height of pool1's output for 112 (from 224), 113 (225), 16 (32) and 17 (33) rows
+    [("", (56, 57, 8, 9)), ("_caffe", (56, 56, 8, 8)), ("_keras", (55, 56, 7, 8))],
+)
+def test_multiply_adds_count_the_sizes_that_pool1_leaves(form: str, pooled: tuple) -> None:
+    # Of a network of one column, by hand: what the first block's three convolutions cost.
+    name = f"resnet50{form}"
+    head = arch.layers(name).index(next(x for x in arch.layers(name) if x.name == "res2a_branch2b"))
+    layer = arch.layers(name)[head]
+    for image, rows in zip((224, 225, 32, 33), pooled, strict=True):
+        assert arch._size(image, layer, arch.ARCHITECTURES[name].pool1) == rows
+
+
+@pytest.mark.parametrize("form", ["v1", "caffe", "keras"])
+def test_the_stride_in_the_1x1_changes_the_cost_but_no_tensor(form: str) -> None:
+    v15, other = arch.ARCHITECTURES["resnet50"], arch.ARCHITECTURES[f"resnet50_{form}"]
+    assert v15.tensors == other.tensors
+    assert arch.parameters("resnet50") == arch.parameters(other.name)
+    assert arch.multiply_adds(other.name) < arch.multiply_adds("resnet50")
+
+
+def test_rows_of_unlike_tensors_are_told_apart() -> None:
+    rows = list(arch.ARCHITECTURES.values())
+    for one, other in itertools.combinations(rows, 2):
+        same = arch.parameters(one.name) == arch.parameters(other.name)
+        assert (one.tensors == other.tensors) == same, (one.name, other.name)
+
+
+def test_without_the_top_the_classifier_is_all_that_goes() -> None:
+    whole, headless = arch.layers("resnet50"), arch.layers("resnet50", include_top=False)
+    assert whole[: len(headless)] == headless
+    assert [layer.name for layer in whole[len(headless) :]] == ["pool5", "fc"]
+
+
+@pytest.mark.parametrize("ask", [arch.architecture, arch.blocks, arch.layers, arch.parameters])
+def test_unknown_names_are_an_error_that_lists_the_known(ask) -> None:
+    with pytest.raises(
+        KeyError, match="unknown architecture 'resnet51': one of resnet18, resnet34"
+    ):
+        ask("resnet51")
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The modules that a fresh interpreter has after ``statement``."""
+    code = f"import sys; {statement}; print(*sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_table_needs_the_standard_library_alone() -> None:
+    found = {name.partition(".")[0] for name in loaded_by("import weight_port.arch")}
+    before = {name.partition(".")[0] for name in loaded_by("pass")}
+    assert found - before - set(sys.stdlib_module_names) == {"weight_port"}

@@ -1,0 +1,91 @@
+"""The networks as data: one table.
+
+He et al., "Deep Residual Learning for Image Recognition" (2015), table 1, with the stride on the
+3x3 convolution of a bottleneck ("v1.5") unless the row says otherwise. Standard library only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One row of the table: what tells this network from the others."""
+
+    name: str
+    bottleneck: bool  # 1x1-3x3-1x1 blocks instead of 3x3-3x3
+    blocks: tuple[int, int, int, int]  # per stage, 2 to 5
+    numbered_stages: tuple[int, ...] = ()  # blocks named a, b1, b2, … instead of a, b, c, …
+    first_projection: bool = False  # a 1x1 shortcut in res2a although nothing changes there
+    groups: int = 1  # of a bottleneck's 3x3 convolution
+    width_per_group: int = 64  # its channels in stage 2, over groups; they double per stage
+    vd: bool = False  # three 3x3 convolutions for a stem; strided shortcuts pool, then project
+    stride_in_1x1: bool = False  # a bottleneck strides in branch2a instead of branch2b
+    pool1: str = "padded"  # a key of POOLS
+
+    @property
+    def convolutions(self) -> int:
+        """How many there are; each brings five tensors, its weights and its batch norm's."""
+        projections = 4 if self.bottleneck or self.first_projection else 3
+        main = sum(self.blocks) * (3 if self.bottleneck else 2)
+        return main + projections + (3 if self.vd else 1)
+
+    @property
+    def tensors(self) -> tuple[object, ...]:
+        """What settles the names and shapes: equal for two rows that no state dict tells apart."""
+        shape = (self.groups, self.width_per_group, self.vd)
+        return (self.bottleneck, self.blocks, self.first_projection, *shape)
+
+
+# The forms of the 3x3 max-pool with stride 2: (padding, ceil mode, what it does to 112 pixels).
+POOLS = {
+    "padded": (1, False, "56: windows start one pixel outside"),
+    "ceil": (0, True, "56: windows start at the edge, the last is cut"),  # He's Caffe release
+    "valid": (0, False, "55: windows start at the edge, none is cut"),  # the first Keras release
+}
+
+
+_18, _34, _50 = (2, 2, 2, 2), (3, 4, 6, 3), (3, 4, 6, 3)
+_101, _152 = (3, 4, 23, 3), (3, 8, 36, 3)
+
+ARCHITECTURES = {
+    row.name: row
+    for row in (
+        Architecture("resnet18", False, _18),
+        Architecture("resnet34", False, _34),
+        Architecture("resnet50", True, _50),
+        Architecture("resnet101", True, _101, (4,)),
+        Architecture("resnet152", True, _152, (4,)),
+        # PaddleClas projects in the very first basic block too: another network, with 4,224
+        # trainable parameters more than torchvision's.
+        Architecture("resnet18_paddleclas", False, _18, first_projection=True),
+        Architecture("resnet34_paddleclas", False, _34, first_projection=True),
+        # Xie et al., "Aggregated Residual Transformations for Deep Neural Networks" (2017).
+        Architecture("resnext50_32x4d", True, _50, groups=32, width_per_group=4),
+        Architecture("resnext101_32x8d", True, _101, (4,), groups=32, width_per_group=8),
+        Architecture("resnext101_64x4d", True, _101, (4,), groups=64, width_per_group=4),
+        # Zagoruyko and Komodakis, "Wide Residual Networks" (2016).
+        Architecture("wide_resnet50_2", True, _50, width_per_group=128),
+        Architecture("wide_resnet101_2", True, _101, (4,), width_per_group=128),
+        # He, T. et al., "Bag of Tricks for Image Classification" (2019): ResNet-D, Paddle's "vd".
+        Architecture("resnet18_vd", False, _18, vd=True),
+        Architecture("resnet34_vd", False, _34, vd=True),
+        Architecture("resnet50_vd", True, _50, vd=True),
+        Architecture("resnet101_vd", True, _101, (4,), vd=True),
+        Architecture("resnet152_vd", True, _152, (4,), vd=True),
+        Architecture("resnet18_vd_paddleclas", False, _18, first_projection=True, vd=True),
+        Architecture("resnet34_vd_paddleclas", False, _34, first_projection=True, vd=True),
+        # The stride where the paper had it, in the first 1x1: keras.applications, Detectron2's
+        # STRIDE_IN_1X1, MMPretrain's style "caffe".
+        Architecture("resnet50_v1", True, _50, stride_in_1x1=True),
+        Architecture("resnet101_v1", True, _101, (4,), stride_in_1x1=True),
+        Architecture("resnet152_v1", True, _152, (4,), stride_in_1x1=True),
+        # He's own release: github.com/KaimingHe/deep-residual-networks, prototxt/.
+        Architecture("resnet50_caffe", True, _50, stride_in_1x1=True, pool1="ceil"),
+        Architecture("resnet101_caffe", True, _101, (4,), stride_in_1x1=True, pool1="ceil"),
+        Architecture("resnet152_caffe", True, _152, (4,), stride_in_1x1=True, pool1="ceil"),
+        # Keras' first: github.com/fchollet/deep-learning-models, resnet50.py.
+        Architecture("resnet50_keras", True, _50, stride_in_1x1=True, pool1="valid"),
+    )
+}

@@ -1,0 +1,145 @@
+"""Variables' names that a file doesn't hold: made by Paddle, or found from the shapes.
+
+Paddle numbers the parameters of unnamed layers as they are created, per kind of layer
+(``paddle/utils/unique_name.py``): the first convolution's weight is ``conv2d_0.w_0``. A batch norm
+has scale, offset, mean and variance as ``.w_0``, ``.b_0``, ``.w_1`` and ``.w_2``. In
+``paddle.vision``'s ResNet the projection of a block is created before its other convolutions
+(``python/paddle/vision/models/resnet.py``, ``_make_layer``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from weight_port import arch
+from weight_port.dialects import DIALECTS, keys
+from weight_port.errors import DialectError
+
+Shape = tuple[int, ...]
+
+_PREFIXES = {"conv": "conv2d", "batch_norm": "batch_norm2d", "linear": "linear"}
+_SUFFIXES = {
+    "weight": "w_0",
+    "linear_weight": "w_0",
+    "linear_bias": "b_0",
+    "scale": "w_0",
+    "offset": "b_0",
+    "mean": "w_1",
+    "variance": "w_2",
+}
+_AUTOMATIC = re.compile(r"([a-z0-9_]+)_([0-9]{1,6})\.([wb]_[0-9])")
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of the tensors of a combined file, in its order."""
+
+    what: str  # architecture and naming
+    variables: list[str]
+    keys: list[str]  # what the tensors are called in a state dict
+    shapes: list[Shape]
+
+
+def vision_names(
+    name: str, num_classes: int = 1000, in_channels: int = 3, include_top: bool = True
+) -> dict[str, str]:
+    """From ``paddle.vision``'s keys to the names that its parameters get in a new process."""
+    numbers: Counter[str] = Counter()
+    variables: dict[str, str] = {}
+    layers = [x for x in arch.layers(name, num_classes, in_channels, include_top) if x.parameters]
+    first: dict[arch.Block | arch.Layer, int] = {}
+    for position, layer in enumerate(layers):
+        first.setdefault(layer.block or layer, position)
+    # Within a block the projection comes first; all else stays where it was.
+    layers.sort(key=lambda layer: (first[layer.block or layer], layer.branch))
+    for layer in layers:
+        prefix = _PREFIXES[layer.kind]
+        for parameter in layer.parameters:
+            variables[parameter.name] = f"{prefix}_{numbers[prefix]}.{_SUFFIXES[parameter.role]}"
+        numbers[prefix] += 1
+    entries = keys("paddle.vision", name, num_classes, in_channels, include_top)
+    return {key: variables[entry.name] for key, entry in entries.items()}
+
+
+def name_by_shapes(shapes: Sequence[Shape], where: str) -> Names:
+    """The one naming whose sorted variables have these shapes.
+
+    Raises DialectError where none has, or where several have and give other names.
+    """
+    fits = [names for names in _candidates(shapes) if names.shapes == list(shapes)]
+    if len({tuple(names.variables) for names in fits}) == 1:
+        return fits[0]
+    way_out = "put its .pdmodel or .json (of Paddle 1.x: __model__) beside it"
+    if not fits:
+        raise DialectError(
+            f"{where}: {len(shapes)} tensors without names, no program beside them, and their "
+            f"shapes are those of no ResNet of ours; {way_out}"
+        )
+    candidates = "; ".join(f"{names.what}, {names.variables[0]} first" for names in fits)
+    raise DialectError(f"{where}: its shapes fit more than one naming: {candidates}; {way_out}")
+
+
+def keys_of(shapes: Mapping[str, Shape]) -> dict[str, str]:
+    """From the variables of a ``paddle.vision`` ResNet to its keys, empty for anything else.
+
+    Numbers count from wherever they began: models built before in the process took the first.
+    """
+    renumbered = _renumbered(shapes)
+    if renumbered is None:
+        return {}
+    ours = sorted((created, shapes[name], name) for name, created in renumbered.items())
+    for names in _candidates([shape for _, shape, _ in ours]):
+        if [(created, shape) for created, shape, _ in ours] == list(
+            zip(names.variables, names.shapes, strict=True)
+        ):
+            return {name: key for (_, _, name), key in zip(ours, names.keys, strict=True)}
+    return {}
+
+
+def _renumbered(names: Iterable[str]) -> dict[str, str] | None:
+    """Automatic names as a new process would give them; None where one is not automatic."""
+    matches = {name: _AUTOMATIC.fullmatch(name) for name in names}
+    numbers: dict[str, set[int]] = {}
+    for match in matches.values():
+        if match is None:
+            return None
+        numbers.setdefault(match[1], set()).add(int(match[2]))
+    ranks = {
+        prefix: {n: i for i, n in enumerate(sorted(found))} for prefix, found in numbers.items()
+    }
+    return {
+        name: f"{match[1]}_{ranks[match[1]][int(match[2])]}.{match[3]}"
+        for name, match in matches.items()
+        if match
+    }
+
+
+def _candidates(shapes: Sequence[Shape]) -> Iterator[Names]:
+    """Every naming of every architecture, with the classes and channels that the shapes show."""
+    matrices = [shape for shape in shapes if len(shape) == 2]
+    stems = [shape for shape in shapes if len(shape) == 4 and shape[2:] == (7, 7)]
+    classes = matrices[0][1] if matrices else 1000
+    channels = stems[0][1] if stems else 3
+    top = bool(matrices)
+    first = {row.tensors: row.name for row in reversed(arch.ARCHITECTURES.values())}
+    for name, row in arch.ARCHITECTURES.items():
+        if first[row.tensors] != name:  # no tensor tells the two apart: they have one naming
+            continue
+        parameters = arch.parameters(name, classes, channels, top)
+        table = {parameter.name: (parameter.name, parameter.shape) for parameter in parameters}
+        yield _sorted(f"{name} as Paddle 1.x names it", table)
+        if name in DIALECTS["paddle.vision"].holds:
+            entries = keys("paddle.vision", name, classes, channels, top)
+            variables = vision_names(name, classes, channels, top)
+            table = {variables[key]: (key, entry.shape) for key, entry in entries.items()}
+            yield _sorted(f"{name} of paddle.vision", table)
+
+
+def _sorted(what: str, table: dict[str, tuple[str, Shape]]) -> Names:
+    variables = sorted(table)
+    return Names(
+        what, variables, [table[v][0] for v in variables], [table[v][1] for v in variables]
+    )

@@ -1,0 +1,157 @@
+"""What a set of tensors is: its dialect, architecture and sizes, read off keys and shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from weight_port.arch import ARCHITECTURES
+from weight_port.dialects import COUNTER, DIALECTS, Key, keys, marks
+from weight_port.errors import DialectError
+
+_ENOUGH = 0.5  # share of keys that must fit before a file is called a damaged X, not "unknown"
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What a set of tensors is, read off its keys and shapes."""
+
+    dialect: str
+    architecture: str
+    num_classes: int
+    in_channels: int
+    include_top: bool  # a classifier is there
+    reason: str
+    aliases: tuple[str, ...] = ()  # dialects that give this network the same keys
+    twins: tuple[str, ...] = ()  # architectures with the same keys and shapes in this dialect
+
+    def keys(self, include_top: bool | None = None) -> Mapping[str, Key]:
+        """The keys that a complete file of this kind has."""
+        top = self.include_top if include_top is None else include_top
+        return keys(self.dialect, self.architecture, self.num_classes, self.in_channels, top)
+
+    @property
+    def undecided(self) -> str:
+        """What the tensors leave open, in a sentence; "" for nothing."""
+        said = []
+        if self.aliases:
+            said.append(f"{' and '.join(self.aliases)} has the same names")
+        if self.twins:
+            said.append(
+                f"the tensors could be those of {' or '.join(self.twins)} too, which a state dict "
+                f"can't tell apart; {self.architecture} is what {self.dialect} builds by default"
+            )
+        return "; ".join(said)
+
+
+def _length(tensors: Mapping[str, np.ndarray], key: str, entry: Key, axis: int, usual: int) -> int:
+    """Length of one axis of a tensor in the scheme's layout, ``usual`` where it is not there."""
+    shape = tensors[key].shape if key in tensors else ()
+    place = entry.order.index(axis) if entry.order else axis
+    return int(shape[place]) if len(shape) > place and shape[place] else usual
+
+
+def _candidate(
+    tensors: Mapping[str, np.ndarray], dialect: str, name: str
+) -> tuple[tuple[float, int], Detection]:
+    """((share of keys that fit, minus the mis-shaped ones), what the file would be)."""
+    expected = keys(dialect, name)
+    stem, last = next(iter(expected)), next(reversed(list(expected)))
+    channels = _length(tensors, stem, expected[stem], 1, 3)
+    classes = 1000
+    if expected[last].role == "linear_bias":
+        classes = _length(tensors, last, expected[last], 0, 1000)
+    if (classes, channels) != (1000, 3):
+        expected = keys(dialect, name, classes, channels)
+    needed = {key for key, entry in expected.items() if entry.role != "counter"}
+    mine = {key for key in tensors if key not in expected or expected[key].role != "counter"}
+    hits = needed & mine
+    wrong = sum(tensors[key].shape != expected[key].shape for key in hits)
+    top = any(expected[key].layer == "fc" for key in hits)
+    reason = f"{len(hits)} of its {len(mine)} names are those of {name} in {dialect}"
+    score = (len(hits) / max(1, len(needed | mine)), -wrong)
+    return score, Detection(dialect, name, classes, channels, top, reason)
+
+
+def check_dialect(name: str) -> None:
+    """Raises DialectError, which lists the dialects, for a name that is none of them."""
+    if name not in DIALECTS:
+        raise DialectError(f"unknown dialect {name!r}: one of {', '.join(DIALECTS)}")
+
+
+def _alike(dialect: str, name: str) -> list[str]:
+    """The architectures of a dialect that have the keys and shapes of ``name``, itself included."""
+    tensors = ARCHITECTURES[name].tensors
+    return [other for other in DIALECTS[dialect].holds if ARCHITECTURES[other].tensors == tensors]
+
+
+def _bound(tensors: Mapping[str, np.ndarray], dialect: str, name: str) -> float:
+    """The share of keys that fit at best, from their number alone."""
+    row = DIALECTS[dialect]
+    each = 5 + (row.biased == "*") + ("factor" in row.suffixes)
+    expected = ARCHITECTURES[name].convolutions * each + 2 * (row.linear is not None)
+    most = len(tensors) + 1  # Caffe's one bias may be there or not
+    least = sum(not key.endswith(COUNTER) for key in tensors) - 1
+    return min(1.0, expected / max(1, least), most / expected)
+
+
+def _candidates(
+    tensors: Mapping[str, np.ndarray], dialect: str | None, architecture: str | None
+) -> list[tuple[tuple[float, int], Detection]]:
+    """The best architectures of the dialects whose stem or first block is there."""
+    bounds = [
+        (_bound(tensors, row.name, name), row.name, name)
+        for row in DIALECTS.values()
+        if dialect == row.name or (dialect is None and not marks(row.name).isdisjoint(tensors))
+        for name in row.holds
+        if architecture == name or (architecture is None and _alike(row.name, name)[0] == name)
+    ]
+    found: dict[tuple[str, str], tuple[tuple[float, int], Detection]] = {}
+    best = 0.0
+    for bound, library, name in sorted(bounds, key=lambda item: -item[0]):
+        if bound < best:
+            break
+        found[library, name] = _candidate(tensors, library, name)
+        best = max(best, found[library, name][0][0])
+    return [
+        found[row, name] for _, row, name in bounds if (row, name) in found
+    ]  # in the table's order
+
+
+def detect(
+    tensors: Mapping[str, np.ndarray], dialect: str | None = None, architecture: str | None = None
+) -> Detection:
+    """The dialect and architecture that the keys and shapes fit best.
+
+    ``dialect`` and ``architecture`` limit the choice to one each. The fit need not be perfect
+    (``check`` says what is wrong). Of architectures with the same tensors, and of dialects with the
+    same names, the first of the table is taken and the others are listed (``undecided``). Raises
+    DialectError where nothing fits half, or where two unlike ones fit equally well.
+    """
+    if dialect is not None:
+        check_dialect(dialect)
+    if architecture is not None and architecture not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise DialectError(f"unknown architecture {architecture!r}: one of {known}")
+    found = _candidates(tensors, dialect, architecture)
+    best = max((score for score, _ in found), default=(0.0, 0))
+    winners = [detection for score, detection in found if score == best]
+    if best[0] < _ENOUGH:
+        some = ", ".join(list(tensors)[:4]) or "none at all"
+        nearest = "; ".join(winner.reason for winner in winners) if best[0] else "none of them"
+        raise DialectError(
+            f"the names fit no ResNet in {dialect or ' or '.join(DIALECTS)} (nearest: {nearest}); "
+            f"the first names are {some}"
+        )
+    unlike: list[Detection] = []
+    for winner in winners:
+        if all(winner.keys(True) != other.keys(True) for other in unlike):
+            unlike.append(winner)
+    if len(unlike) > 1:
+        both = " and ".join(f"{w.architecture} in {w.dialect}" for w in unlike)
+        raise DialectError(f"the names fit {both} equally well; say which with --from (source=…)")
+    first = winners[0]
+    twins = () if architecture else tuple(_alike(first.dialect, first.architecture)[1:])
+    return replace(first, aliases=tuple(w.dialect for w in winners[1:]), twins=twins)

@@ -1,0 +1,35 @@
+"""Batch norms that take up what a target has no place for: biases, epsilons, Caffe's factors.
+
+In evaluation a batch norm gives ``scale * (x - mean) / sqrt(variance + epsilon) + offset``; each
+function here keeps that, up to one rounding of the tensor's own dtype.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def without_factor(statistic: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """A mean or variance [C] over Caffe's moving-average factor [1]; 0 where that is 0.
+
+    ``caffe/layers/batch_norm_layer.cpp`` stores sums and divides by blob 2 when it runs.
+    """
+    value = float(factor.reshape(-1)[0])
+    if value == 1:
+        return statistic
+    wide = statistic.astype(np.float64) * (1 / value if value else 0.0)
+    return wide.astype(statistic.dtype)
+
+
+def without_bias(mean: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """The mean [C] once the convolution has lost its bias [C]: x + b - mean = x - (mean - b)."""
+    return (mean.astype(np.float64) - bias.astype(np.float64)).astype(mean.dtype)
+
+
+def with_epsilon(
+    scale: np.ndarray, variance: np.ndarray, before: float, after: float
+) -> np.ndarray:
+    """The scale [C] that makes up for another epsilon, whatever the variance [C]."""
+    wide = variance.astype(np.float64)
+    ratio = np.sqrt((wide + after) / (wide + before))
+    return (scale.astype(np.float64) * ratio).astype(scale.dtype)

@@ -1,0 +1,89 @@
+"""The file formats, one row each: how they are told apart. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Format:
+    """One kind of file."""
+
+    name: str
+    suffixes: tuple[str, ...]  # none: a directory
+    note: str
+    written: bool = True
+
+
+PADDLE1_FOLDER = Format(
+    "paddle1-folder",
+    (),
+    "Paddle 1.x, one file per variable: save_params, save_vars, save_persistables",
+)
+PDPARAMS = Format(
+    "pdparams",
+    (".pdparams", ".pdopt"),
+    "paddle.save: pickle protocols 2 to 4, read by an interpreter that can only build data",
+)
+PDIPARAMS = Format(
+    "pdiparams",
+    (".pdiparams",),
+    "combined file, also __params__; named from the .pdmodel, __model__ or PIR .json beside it, "
+    "else from its shapes",
+)
+SAFETENSORS = Format(
+    "safetensors",
+    (".safetensors",),
+    "memory-mapped; metadata written: dialect, architecture, the source's name and SHA-256",
+)
+SHARDED = Format(
+    "safetensors-sharded",
+    (".safetensors.index.json",),
+    "model.safetensors.index.json and the shards beside it",
+    written=False,
+)
+PTH = Format(
+    "pth",
+    (".pth", ".pt"),
+    "torch.save: zip and legacy read, zip written, without torch",
+)
+NPZ = Format(
+    "npz",
+    (".npz",),
+    "numpy.savez, and numpy.savez_compressed within bounds; written uncompressed",
+)
+FORMATS = {
+    row.name: row for row in (PADDLE1_FOLDER, PDPARAMS, PDIPARAMS, SAFETENSORS, SHARDED, PTH, NPZ)
+}
+SUFFIXES = {suffix: row for row in FORMATS.values() for suffix in row.suffixes}
+WRITABLE = {suffix: row for suffix, row in SUFFIXES.items() if row.written}
+
+COMBINED_NAME = "__params__"  # of Paddle 1.x, without a suffix
+_TORCH_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+HEAD = 512  # bytes that ``by_content`` looks at
+
+
+def by_name(name: str) -> Format | None:
+    """The format that a file's name promises, None where it promises none."""
+    if name == COMBINED_NAME:
+        return PDIPARAMS
+    return next((row for suffix, row in SUFFIXES.items() if name.endswith(suffix)), None)
+
+
+def by_content(head: bytes, name: str) -> Format | None:
+    """The format that a file's first bytes show, None where they show none of ours."""
+    if head.startswith(b"PK\x03\x04"):
+        first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+        return NPZ if first.endswith(b".npy") else PTH
+    if head[:1] == b"{" and name.endswith(SHARDED.suffixes):
+        return SHARDED
+    # A record of version 0 without LoD levels, then the length and the tag of its description.
+    if len(head) > 20 and head[:16] == bytes(16) and head[20:21] == b"\x08":
+        return PDIPARAMS
+    if len(head) > 8 and head[8:9] == b"{":
+        return SAFETENSORS
+    if head[:1] == b"\x80" and _TORCH_MAGIC in head[:64]:
+        return PTH
+    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return PDPARAMS
+    return None
