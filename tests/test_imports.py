@@ -11,6 +11,8 @@ FRAMEWORKS = ("torch", "paddle")
 FORBIDDEN = {
     "weight_port.arch": ("numpy", *FRAMEWORKS, "pytorch_impl", "paddle_impl", "parity"),
     "weight_port.cli": ("numpy", *FRAMEWORKS, "pytorch_impl", "paddle_impl", "parity"),
+    "weight_port.command_convert": ("numpy", *FRAMEWORKS, "pytorch_impl", "paddle_impl", "parity"),
+    "weight_port.porting": (*FRAMEWORKS, "pytorch_impl", "paddle_impl", "parity", "benchmarks"),
     "weight_port.files": (*FRAMEWORKS, "pytorch_impl", "paddle_impl", "parity", "benchmarks"),
     "weight_port.conversion": (*FRAMEWORKS, "pytorch_impl", "paddle_impl", "parity", "benchmarks"),
     "pytorch_impl": ("paddle", "paddle_impl", "parity", "benchmarks"),
