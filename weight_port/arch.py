@@ -2,9 +2,9 @@
 
 Layer and parameter names are those of the Paddle 1.x ResNets (PaddleClas
 ``release/static:ppcls/modeling/architectures/resnet.py``, ``resnet_vd.py``); the networks are
-those of He et al., "Deep Residual Learning for Image Recognition" (2015), table 1, with the
-stride on the 3x3 convolution of a bottleneck ("v1.5") unless the row says otherwise. Shapes are
-Paddle's: a linear weight is [in, out]. Standard library only.
+those of He et al., "Deep Residual Learning for Image Recognition" (2015), table 1 and section 4.2,
+with the stride on the 3x3 convolution of a bottleneck ("v1.5") unless the row says otherwise.
+Shapes are Paddle's: a linear weight is [in, out]. Standard library only.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ __all__ = [
     "count_trainable",
     "layers",
     "multiply_adds",
+    "output_side",
     "parameters",
     "stem",
 ]
@@ -56,6 +57,7 @@ class Block:
     strides: tuple[int, int]  # of branch2a and branch2b: one of them is ``stride``
     groups: int
     pooled: bool  # the shortcut halves by a 2x2 average pool, not by a stride
+    padded: bool  # the shortcut takes every second pixel and adds channels of zeros
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,10 @@ def blocks(name: str) -> tuple[Block, ...]:
     expansion = 4 if row.bottleneck else 1
     in_3x3 = row.bottleneck and not row.stride_in_1x1
     found: list[Block] = []
-    channels = 64
+    channels = row.channels
     for stage, count in enumerate(row.blocks, start=2):
-        base = 2 ** (stage - 2)
-        out = 64 * base * expansion
+        base = row.channels * 2 ** (stage - 2)
+        out = base * expansion
         for index in range(count):
             stride = 2 if stage > 2 and index == 0 else 1
             changes = stride != 1 or channels != out
@@ -120,13 +122,14 @@ def blocks(name: str) -> tuple[Block, ...]:
                     index=index,
                     position=len(found),
                     in_channels=channels,
-                    width=row.width_per_group * row.groups * base,
+                    width=base * row.width_per_group // 64 * row.groups,
                     out_channels=out,
                     stride=stride,
-                    projection=changes or (row.first_projection and not found),
+                    projection=(changes and not row.padded) or (row.first_projection and not found),
                     strides=(1, stride) if in_3x3 else (stride, 1),
                     groups=row.groups,
                     pooled=row.vd and stride == 2,
+                    padded=row.padded and changes,
                 )
             )
             channels = out
@@ -197,8 +200,11 @@ def _block_layers(block: Block, bottleneck: bool, reduction: int) -> Iterator[La
 
 def stem(name: str, in_channels: int = 3) -> tuple[Layer, ...]:
     """The convolutions before ``pool1``: conv1, or conv1_1, conv1_2 and conv1_3 of a vd network."""
-    if not architecture(name).vd:
-        return (Layer("conv1", "conv", "conv1", in_channels, 64, 7, 2, reduction=2),)
+    row = architecture(name)
+    if not row.vd:
+        kernel, stride = (3, 1) if row.cifar else (7, 2)
+        sizes = (in_channels, row.channels, kernel, stride)
+        return (Layer("conv1", "conv", "conv1", *sizes, reduction=stride),)
     channels = ((in_channels, 32), (32, 32), (32, 64))
     return tuple(
         Layer(f"conv1_{n}", "conv", f"conv1_{n}", cin, cout, 3, 2 if n == 1 else 1, reduction=2)
@@ -208,29 +214,32 @@ def stem(name: str, in_channels: int = 3) -> tuple[Layer, ...]:
 
 @lru_cache
 def layers(
-    name: str, num_classes: int = 1000, in_channels: int = 3, include_top: bool = True
+    name: str, num_classes: int | None = None, in_channels: int = 3, include_top: bool = True
 ) -> tuple[Layer, ...]:
     """Every named layer of an architecture, in execution order.
 
-    ``include_top=False`` ends at the last block's feature map. Raises KeyError for a name that
-    is not in the table.
+    There are as many classes as the row says (1000, or CIFAR's 10) where ``num_classes`` is not
+    given. ``include_top=False`` ends at the last block's feature map. Raises KeyError for a name
+    that is not in the table.
     """
     row = architecture(name)
+    classes = row.classes if num_classes is None else num_classes
     found = [layer for conv in stem(name, in_channels) for layer in _conv_bn(conv)]
-    found.append(Layer("pool1", "max_pool", "pool1", 64, 64, 3, 2, reduction=4))
+    if not row.cifar:
+        found.append(Layer("pool1", "max_pool", "pool1", 64, 64, 3, 2, reduction=4))
     for block in blocks(name):
         found += _block_layers(block, row.bottleneck, found[-1].reduction)
     if include_top:
         cout = found[-1].out_channels
-        weight = Parameter("fc_0.w_0", "linear_weight", (cout, num_classes))
-        bias = Parameter("fc_0.b_0", "linear_bias", (num_classes,))
+        weight = Parameter("fc_0.w_0", "linear_weight", (cout, classes))
+        bias = Parameter("fc_0.b_0", "linear_bias", (classes,))
         found.append(Layer("pool5", "avg_pool", "pool5", cout, cout))
-        found.append(Layer("fc", "linear", "fc", cout, num_classes, parameters=(weight, bias)))
+        found.append(Layer("fc", "linear", "fc", cout, classes, parameters=(weight, bias)))
     return tuple(found)
 
 
 def parameters(
-    name: str, num_classes: int = 1000, in_channels: int = 3, include_top: bool = True
+    name: str, num_classes: int | None = None, in_channels: int = 3, include_top: bool = True
 ) -> tuple[Parameter, ...]:
     """Every tensor of an architecture, in the order of ``layers``."""
     found = layers(name, num_classes, in_channels, include_top)
@@ -242,25 +251,28 @@ def count_trainable(tensors: tuple[Parameter, ...]) -> int:
     return sum(math.prod(p.shape) for p in tensors if p.role not in ("mean", "variance"))
 
 
-def _size(pixels: int, layer: Layer, pool1: str) -> int:
-    """Height or width of a layer's output for an image of ``pixels``."""
+def output_side(pixels: int, layer: Layer, row: Architecture) -> int:
+    """Height or width of a layer's output for an image of ``pixels``; 1 from ``pool5`` on."""
+    if layer.kind in ("avg_pool", "linear"):
+        return 1
     # Padding is kernel // 2, so a size n becomes ceil(n / reduction); two forms of pool1 have none.
-    if layer.reduction < 4 or pool1 == "padded":
+    if layer.reduction < 4 or row.pool1 == "padded":
         return math.ceil(pixels / layer.reduction)
     halved = math.ceil(pixels / 2) - 3
-    pooled = (math.ceil(halved / 2) if POOLS[pool1][1] else halved // 2) + 1
+    pooled = (math.ceil(halved / 2) if POOLS[row.pool1][1] else halved // 2) + 1
     return math.ceil(pooled / (layer.reduction // 4))
 
 
-def multiply_adds(name: str, height: int = 224, width: int = 224) -> int:
+def multiply_adds(name: str, height: int | None = None, width: int | None = None) -> int:
     """Multiply-adds of one image's forward pass: convolutions and the classifier.
 
     The convention of the field's "GMACs" (4.09 for ResNet-50 at 224x224); FLOPs are twice that.
+    The sides are those of the images that the network was made for where they are not given.
     """
-    total, pool1 = 0, architecture(name).pool1
+    total, row = 0, architecture(name)
+    height, width = height or row.size, width or row.size
     for layer in layers(name):
         if layer.kind in ("conv", "linear"):
-            area = _size(height, layer, pool1) * _size(width, layer, pool1)
-            weights = math.prod(layer.parameters[0].shape)
-            total += weights * (area if layer.kind == "conv" else 1)
+            area = output_side(height, layer, row) * output_side(width, layer, row)
+            total += math.prod(layer.parameters[0].shape) * area
     return total

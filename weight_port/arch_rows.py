@@ -1,12 +1,14 @@
 """The networks as data: one table.
 
-He et al., "Deep Residual Learning for Image Recognition" (2015), table 1, with the stride on the
-3x3 convolution of a bottleneck ("v1.5") unless the row says otherwise. Standard library only.
+He et al., "Deep Residual Learning for Image Recognition" (2015), table 1 and, for CIFAR, section
+4.2, with the stride on the 3x3 convolution of a bottleneck ("v1.5") unless the row says otherwise.
+Standard library only.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 
 @dataclass(frozen=True)
@@ -15,27 +17,41 @@ class Architecture:
 
     name: str
     bottleneck: bool  # 1x1-3x3-1x1 blocks instead of 3x3-3x3
-    blocks: tuple[int, int, int, int]  # per stage, 2 to 5
+    blocks: tuple[int, ...]  # per stage, 2 to 5 or 2 to 4
     numbered_stages: tuple[int, ...] = ()  # blocks named a, b1, b2, … instead of a, b, c, …
     first_projection: bool = False  # a 1x1 shortcut in res2a although nothing changes there
     groups: int = 1  # of a bottleneck's 3x3 convolution
-    width_per_group: int = 64  # its channels in stage 2, over groups; they double per stage
+    width_per_group: int = 64  # its channels in stage 2, over groups, where the stem has 64
     vd: bool = False  # three 3x3 convolutions for a stem; strided shortcuts pool, then project
     stride_in_1x1: bool = False  # a bottleneck strides in branch2a instead of branch2b
     pool1: str = "padded"  # a key of POOLS
+    cifar: bool = False  # for 32x32 images of 10 classes: a 3x3 stem with stride 1, and no pool1
+    channels: int = 64  # of the stem; those of the stages double from there
+    padded: bool = False  # shortcuts pad with channels of zeros ("option A"): none is projected
+
+    @property
+    def classes(self) -> int:
+        """Of the data set that the network was made for."""
+        return 10 if self.cifar else 1000
+
+    @property
+    def size(self) -> int:
+        """Height and width of the images that it was made for."""
+        return 32 if self.cifar else 224
 
     @property
     def convolutions(self) -> int:
         """How many there are; each brings five tensors, its weights and its batch norm's."""
-        projections = 4 if self.bottleneck or self.first_projection else 3
+        in_first = self.bottleneck or self.first_projection
+        projections = 0 if self.padded else len(self.blocks) - (not in_first)
         main = sum(self.blocks) * (3 if self.bottleneck else 2)
         return main + projections + (3 if self.vd else 1)
 
     @property
     def tensors(self) -> tuple[object, ...]:
         """What settles the names and shapes: equal for two rows that no state dict tells apart."""
-        shape = (self.groups, self.width_per_group, self.vd)
-        return (self.bottleneck, self.blocks, self.first_projection, *shape)
+        shape = (self.groups, self.width_per_group, self.channels, self.vd, self.cifar)
+        return (self.bottleneck, self.blocks, self.first_projection, self.padded, *shape)
 
 
 # The forms of the 3x3 max-pool with stride 2: (padding, ceil mode, what it does to 112 pixels).
@@ -48,6 +64,8 @@ POOLS = {
 
 _18, _34, _50 = (2, 2, 2, 2), (3, 4, 6, 3), (3, 4, 6, 3)
 _101, _152 = (3, 4, 23, 3), (3, 8, 36, 3)
+_cifar = partial(Architecture, cifar=True)
+_6n2 = partial(Architecture, bottleneck=False, cifar=True, channels=16)  # of depth 6n + 2
 
 ARCHITECTURES = {
     row.name: row
@@ -87,5 +105,24 @@ ARCHITECTURES = {
         Architecture("resnet152_caffe", True, _152, (4,), stride_in_1x1=True, pool1="ceil"),
         # Keras' first: github.com/fchollet/deep-learning-models, resnet50.py.
         Architecture("resnet50_keras", True, _50, stride_in_1x1=True, pool1="valid"),
+        # The same stages on CIFAR's images: github.com/kuangliu/pytorch-cifar, models/resnet.py.
+        _cifar("cifar_resnet18", False, _18),
+        _cifar("cifar_resnet34", False, _34),
+        _cifar("cifar_resnet50", True, _50),
+        _cifar("cifar_resnet101", True, _101, (4,)),
+        _cifar("cifar_resnet152", True, _152, (4,)),
+        # He et al. (2015), section 4.2: 3 stages of n blocks. The shortcuts are the paper's,
+        # without parameters (github.com/akamaster/pytorch_resnet_cifar10, resnet.py)
+        _6n2("resnet20", blocks=(3, 3, 3), padded=True),
+        _6n2("resnet32", blocks=(5, 5, 5), padded=True),
+        _6n2("resnet44", blocks=(7, 7, 7), padded=True),
+        _6n2("resnet56", blocks=(9, 9, 9), padded=True),
+        _6n2("resnet110", blocks=(18, 18, 18), padded=True),
+        # or, as that file's option B, projections.
+        _6n2("resnet20_b", blocks=(3, 3, 3)),
+        _6n2("resnet32_b", blocks=(5, 5, 5)),
+        _6n2("resnet44_b", blocks=(7, 7, 7)),
+        _6n2("resnet56_b", blocks=(9, 9, 9)),
+        _6n2("resnet110_b", blocks=(18, 18, 18)),
     )
 }

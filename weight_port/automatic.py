@@ -19,6 +19,7 @@ from weight_port.dialects import DIALECTS, keys
 from weight_port.errors import DialectError
 
 Shape = tuple[int, ...]
+Table = dict[str, tuple[str, Shape]]  # from a variable to its key and shape
 
 _PREFIXES = {"conv": "conv2d", "batch_norm": "batch_norm2d", "linear": "linear"}
 _SUFFIXES = {
@@ -44,7 +45,7 @@ class Names:
 
 
 def vision_names(
-    name: str, num_classes: int = 1000, in_channels: int = 3, include_top: bool = True
+    name: str, num_classes: int | None = None, in_channels: int = 3, include_top: bool = True
 ) -> dict[str, str]:
     """From ``paddle.vision``'s keys to the names that its parameters get in a new process."""
     numbers: Counter[str] = Counter()
@@ -120,26 +121,34 @@ def _renumbered(names: Iterable[str]) -> dict[str, str] | None:
 def _candidates(shapes: Sequence[Shape]) -> Iterator[Names]:
     """Every naming of every architecture, with the classes and channels that the shapes show."""
     matrices = [shape for shape in shapes if len(shape) == 2]
-    stems = [shape for shape in shapes if len(shape) == 4 and shape[2:] == (7, 7)]
-    classes = matrices[0][1] if matrices else 1000
-    channels = stems[0][1] if stems else 3
-    top = bool(matrices)
+    classes = matrices[0][1] if matrices else None
     first = {row.tensors: row.name for row in reversed(arch.ARCHITECTURES.values())}
     for name, row in arch.ARCHITECTURES.items():
         if first[row.tensors] != name:  # no tensor tells the two apart: they have one naming
             continue
-        parameters = arch.parameters(name, classes, channels, top)
-        table = {parameter.name: (parameter.name, parameter.shape) for parameter in parameters}
-        yield _sorted(f"{name} as Paddle 1.x names it", table)
-        if name in DIALECTS["paddle.vision"].holds:
-            entries = keys("paddle.vision", name, classes, channels, top)
-            variables = vision_names(name, classes, channels, top)
-            table = {variables[key]: (key, entry.shape) for key, entry in entries.items()}
-            yield _sorted(f"{name} of paddle.vision", table)
+        if 5 * row.convolutions + 2 * bool(matrices) != len(shapes):
+            continue
+        for what, table in _tables(name, classes, bool(matrices)):
+            yield _sorted(f"{name} {what}", table, shapes)
 
 
-def _sorted(what: str, table: dict[str, tuple[str, Shape]]) -> Names:
+def _tables(name: str, classes: int | None, top: bool) -> Iterator[tuple[str, Table]]:
+    """What a naming is called, and its variables with their keys and shapes, the stem's first."""
+    parameters = arch.parameters(name, classes, include_top=top)
+    yield "as Paddle 1.x names it", {p.name: (p.name, p.shape) for p in parameters}
+    if name in DIALECTS["paddle.vision"].holds:
+        entries = keys("paddle.vision", name, classes, include_top=top)
+        variables = vision_names(name, classes, include_top=top)
+        yield "of paddle.vision", {variables[key]: (key, e.shape) for key, e in entries.items()}
+
+
+def _sorted(what: str, table: Table, shapes: Sequence[Shape]) -> Names:
+    """A naming in the file's order, with as many input channels as the stem there has."""
     variables = sorted(table)
+    stem, (key, expected) = next(iter(table.items()))
+    there = shapes[variables.index(stem)]
+    if len(there) == len(expected):
+        table = {**table, stem: (key, (expected[0], there[1], *expected[2:]))}
     return Names(
         what, variables, [table[v][0] for v in variables], [table[v][1] for v in variables]
     )

@@ -33,7 +33,7 @@ def check(
         ],
         "mis-shaped": [
             f"~ {key}  ({expected[key].name})  is {list(tensors[key].shape)}, "
-            f"should be {list(expected[key].shape)}{_transposed(tensors[key], expected[key])}"
+            f"should be {list(expected[key].shape)}{_hint(tensors[key], expected[key])}"
             for key in here
             if tensors[key].shape != expected[key].shape
         ],
@@ -57,11 +57,17 @@ def check(
     raise MismatchError("\n".join(lines))
 
 
-def _transposed(array: np.ndarray, entry: Key) -> str:
-    linear = entry.parameter is not None and entry.parameter.role == "linear_weight"
-    if linear and array.shape == entry.shape[::-1]:
+def _hint(array: np.ndarray, entry: Key) -> str:
+    """What a linear weight's shape says of the mistake: its classes are read off the bias."""
+    if entry.role != "linear_weight":
+        return ""
+    if array.shape == entry.shape[::-1]:
         return ": it stands the other way round, as in the other framework; transpose it first"
-    return ""
+    axis = entry.order.index(1) if entry.order else 1
+    others = [size for place, size in enumerate(array.shape) if place != axis]
+    if array.ndim != 2 or others != [entry.sizes[0]]:
+        return ""
+    return f": the bias (fc_0.b_0) has {entry.sizes[1]} classes; one of the two is not whole"
 
 
 def is_float(dtype: np.dtype) -> bool:

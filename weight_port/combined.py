@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from weight_port import automatic
-from weight_port.contents import Contents
+from weight_port.contents import Contents, memory_for
 from weight_port.errors import DAMAGE, DestinationError, FormatError
 from weight_port.formats import COMBINED_NAME, PDIPARAMS
 from weight_port.program import Program, read_program
@@ -22,6 +22,7 @@ from weight_port.records import read_record, write_record
 from weight_port.sources import File
 from weight_port.unpickle import Reader
 
+_VIEW = 400  # bytes of an array that is a view, whatever is in it; a record may have 22
 # The program that belongs to a file of a given name, of Paddle 1.x and of PaddleOCR's 1.x.
 _OLD_PROGRAMS = {COMBINED_NAME: ("__model__",), "params": ("model", "__model__")}
 
@@ -31,7 +32,8 @@ def read(file: File) -> Contents:
     arrays = read_arrays(file)
     program_file = _program_file(file)
     if program_file is not None:
-        program = read_program(program_file.load(), program_file.where)
+        weights = sum(array.nbytes for array in arrays)
+        program = read_program(program_file.load(), program_file.where, weights)
         names = _names(file, arrays, program, program_file)
         notes = [f"names from {program_file.name}"]
         structured = _read_info(file, names)
@@ -57,6 +59,8 @@ def read_arrays(file: File) -> list[np.ndarray]:
     while position < len(data):
         array, position = read_record(data, f"{file.where}: tensor {len(arrays)}", position)
         arrays.append(array)
+        if _VIEW * len(arrays) > memory_for(len(data)):
+            raise FormatError(f"{file.where}: more than {len(arrays)} tensors, all but empty")
     return arrays
 
 
@@ -70,7 +74,8 @@ def _names(file: File, arrays: list[np.ndarray], program: Program, program_file:
     """The sorted names, after their shapes were compared with the file's."""
     names = sorted(program.shapes)
     wrong = [
-        f"{name} is {list(array.shape)} in the file, {list(program.shapes[name])} in the program"
+        f"{name:.200} is {list(array.shape)} in the file, {list(program.shapes[name])} in the "
+        "program"
         for name, array in zip(names, arrays, strict=False)
         if array.shape != program.shapes[name]
     ]

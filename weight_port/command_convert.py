@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 import glob
-import multiprocessing
 import sys
 import traceback
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +17,8 @@ from weight_port.formats import FORMATS
 from weight_port.terminal import plain, say, say_json
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from weight_port.porting import Ported
 
 
@@ -31,6 +30,7 @@ class Task:
     destination: Path
     to: str
     dialect: str | None
+    architecture: str | None
     include_top: bool
     force: bool
     linear_layout: str | None
@@ -47,6 +47,7 @@ class Task:
             self.destination,
             self.to,
             dialect=self.dialect,
+            architecture=self.architecture,
             include_top=self.include_top,
             force=self.force,
             linear_layout=self.linear_layout,
@@ -93,8 +94,8 @@ def run(options: argparse.Namespace) -> int:
 def _tasks(options: argparse.Namespace) -> list[Task]:
     if options.jobs < 1:
         options.wrong_usage("--jobs: at least 1")
-    if options.to == "raw" and (options.dialect or options.no_top):
-        options.wrong_usage("--to raw changes nothing: no --from, no --no-top")
+    if options.to == "raw" and (options.dialect or options.architecture or options.no_top):
+        options.wrong_usage("--to raw changes nothing: no --from, --architecture or --no-top")
     if options.to != "raw" and options.linear_layout:
         options.wrong_usage("--linear-layout goes with --to raw; a dialect has its own layout")
     if options.out_dir is None:
@@ -120,6 +121,7 @@ def _task(options: argparse.Namespace, source: Path, destination: Path) -> Task:
         destination,
         options.to,
         options.dialect,
+        options.architecture,
         not options.no_top,
         options.force,
         options.linear_layout,
@@ -188,14 +190,25 @@ def _say_progress(line: str, options: argparse.Namespace) -> None:
 
 
 def _results(tasks: list[Task], jobs: int) -> Iterator[tuple[Task, dict[str, Any] | Exception]]:
-    """Every task with what it gave, as they end. A process that dies fails what it had left."""
-    if jobs == 1:
-        for task in tasks:
-            try:
-                yield task, task.run()
-            except (WeightPortError, OSError) as error:
-                yield task, error
+    """Every task with what it gave, as they end."""
+    if jobs > 1:
+        yield from _in_processes(tasks, jobs)
         return
+    for task in tasks:
+        try:
+            yield task, task.run()
+        except (WeightPortError, OSError) as error:
+            yield task, error
+
+
+def _in_processes(
+    tasks: list[Task], jobs: int
+) -> Iterator[tuple[Task, dict[str, Any] | Exception]]:
+    """The same in ``jobs`` processes. One that dies fails what it had left."""
+    import multiprocessing  # which takes time to import, and which one job has no need of
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
+
     # A new process and not a fork: forks of a process with threads can hang.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=context) as pool:

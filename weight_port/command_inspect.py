@@ -58,7 +58,9 @@ def _report(
         "format": checkpoint.format.name,
         "bytes": _bytes(source) if source.exists() else None,
         "tensors": len(tensors),
-        "dtypes": Counter(str(array.dtype) for array in tensors.values()),
+        "dtypes": {
+            str(dtype): count for dtype, count in Counter(a.dtype for a in tensors.values()).items()
+        },
         "values": sum(array.size for array in tensors.values()),
         "notes": [*checkpoint.contents.notes, *(seen.notes if seen else ())],
         "dialect": seen.found.dialect if seen else None,

@@ -44,11 +44,13 @@ def _architectures() -> list[dict[str, Any]]:
     return [
         {
             "name": name,
+            "image size": row.size,
+            "classes": row.classes,
             "tensors": len(arch.parameters(name)),
             "parameters": arch.count_trainable(arch.parameters(name)),
             "multiply-adds": arch.multiply_adds(name),
         }
-        for name in arch.ARCHITECTURES
+        for name, row in arch.ARCHITECTURES.items()
     ]
 
 

@@ -7,8 +7,32 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from weight_port.errors import FormatError
+
 Tensors = dict[str, np.ndarray]
 NESTED = ("state_dict", "model_state_dict", "model", "net")  # where training loops put weights
+# A file may take this many times its size, and what small files may take in any case: a scalar is
+# 70 bytes of a pickle and a thousand of Python's memory, and some 4,000 of them need no weights
+# beside them; so are strides of 0, and a storage with several names.
+RATIO, ALWAYS_ALLOWED = 10, 4 << 20
+
+
+def memory_for(size: int) -> int:
+    """Bytes of memory that a file of ``size`` bytes may take."""
+    return RATIO * size + ALWAYS_ALLOWED
+
+
+def check_total(tensors: Tensors, size: int, where: str) -> None:
+    """Raises FormatError where views of a file of ``size`` bytes are far more than it when written.
+
+    One storage can stand under any number of names, and strides of 0 make much of little.
+    """
+    total = sum(array.nbytes for array in tensors.values())
+    if total > memory_for(size):
+        raise FormatError(
+            f"{where}: tensors of {total} bytes in a file of {size}: the same bytes many times "
+            "over, not weights; if you trust it, save copies of the tensors with its framework"
+        )
 
 
 @dataclass(frozen=True)

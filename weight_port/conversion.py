@@ -127,8 +127,9 @@ def _merge(scheme: Scheme, found: Detection, to: str, fold: bool) -> None:
     epsilons = (DIALECTS[found.dialect].epsilon, DIALECTS[to].epsilon)
     if found.dialect == to:
         return
-    layers = arch.layers(found.architecture)
-    kept = {entry.name for entry in keys(to, found.architecture).values() if entry.role == "bias"}
+    sizes = (found.architecture, found.num_classes, found.in_channels, True)
+    layers = arch.layers(*sizes)
+    kept = {entry.name for entry in keys(to, *sizes).values() if entry.role == "bias"}
     for conv, norm in pairwise(layers):
         if norm.kind != "batch_norm":
             continue

@@ -60,10 +60,10 @@ def _candidate(
     expected = keys(dialect, name)
     stem, last = next(iter(expected)), next(reversed(list(expected)))
     channels = _length(tensors, stem, expected[stem], 1, 3)
-    classes = 1000
+    classes = usual = ARCHITECTURES[name].classes
     if expected[last].role == "linear_bias":
-        classes = _length(tensors, last, expected[last], 0, 1000)
-    if (classes, channels) != (1000, 3):
+        classes = _length(tensors, last, expected[last], 0, usual)
+    if (classes, channels) != (usual, 3):
         expected = keys(dialect, name, classes, channels)
     needed = {key for key, entry in expected.items() if entry.role != "counter"}
     mine = {key for key in tensors if key not in expected or expected[key].role != "counter"}
@@ -87,13 +87,20 @@ def _alike(dialect: str, name: str) -> list[str]:
     return [other for other in DIALECTS[dialect].holds if ARCHITECTURES[other].tensors == tensors]
 
 
-def _bound(tensors: Mapping[str, np.ndarray], dialect: str, name: str) -> float:
-    """The share of keys that fit at best, from their number alone."""
+def _unlike(dialect: str) -> list[str]:
+    """The first of the dialect's architectures for every set of keys and shapes."""
+    first: dict[object, str] = {}
+    for name in DIALECTS[dialect].holds:
+        first.setdefault(ARCHITECTURES[name].tensors, name)
+    return list(first.values())
+
+
+def _bound(most: int, least: int, dialect: str, name: str) -> float:
+    """The share of keys that fit at best, from their number alone: all, and all but counters."""
     row = DIALECTS[dialect]
     each = 5 + (row.biased == "*") + ("factor" in row.suffixes)
     expected = ARCHITECTURES[name].convolutions * each + 2 * (row.linear is not None)
-    most = len(tensors) + 1  # Caffe's one bias may be there or not
-    least = sum(not key.endswith(COUNTER) for key in tensors) - 1
+    most, least = most + 1, least - 1  # Caffe's one bias may be there or not
     return min(1.0, expected / max(1, least), most / expected)
 
 
@@ -101,12 +108,13 @@ def _candidates(
     tensors: Mapping[str, np.ndarray], dialect: str | None, architecture: str | None
 ) -> list[tuple[tuple[float, int], Detection]]:
     """The best architectures of the dialects whose stem or first block is there."""
+    counts = (len(tensors), sum(not key.endswith(COUNTER) for key in tensors))
     bounds = [
-        (_bound(tensors, row.name, name), row.name, name)
+        (_bound(*counts, row.name, name), row.name, name)
         for row in DIALECTS.values()
         if dialect == row.name or (dialect is None and not marks(row.name).isdisjoint(tensors))
-        for name in row.holds
-        if architecture == name or (architecture is None and _alike(row.name, name)[0] == name)
+        for name in (row.holds if architecture else _unlike(row.name))
+        if architecture in (name, None)
     ]
     found: dict[tuple[str, str], tuple[tuple[float, int], Detection]] = {}
     best = 0.0
@@ -118,6 +126,20 @@ def _candidates(
     return [
         found[row, name] for _, row, name in bounds if (row, name) in found
     ]  # in the table's order
+
+
+def _way_out(tensors: Mapping[str, np.ndarray], unlike: list[Detection]) -> str:
+    """How to choose between dialects, or what two networks of one dialect would be told by."""
+    if len({found.dialect for found in unlike}) > 1:
+        return "say which with --from (source=…)"
+    one, other = unlike[0].keys(True), unlike[1].keys(True)
+    both = {**other, **one}
+    key = next(key for key in both if one.get(key) != other.get(key))
+    seen = f"is {list(tensors[key].shape)}" if key in tensors else "is missing"
+    return (
+        f"they differ in {key}  ({both[key].name}), which {seen}: put it right, or say which with "
+        "--architecture (architecture=…)"
+    )
 
 
 def detect(
@@ -151,7 +173,7 @@ def detect(
             unlike.append(winner)
     if len(unlike) > 1:
         both = " and ".join(f"{w.architecture} in {w.dialect}" for w in unlike)
-        raise DialectError(f"the names fit {both} equally well; say which with --from (source=…)")
+        raise DialectError(f"the names fit {both} equally well; {_way_out(tensors, unlike)}")
     first = winners[0]
     twins = () if architecture else tuple(_alike(first.dialect, first.architecture)[1:])
     return replace(first, aliases=tuple(w.dialect for w in winners[1:]), twins=twins)

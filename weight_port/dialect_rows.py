@@ -104,11 +104,11 @@ class Dialect:
 
 def _rows(*, vd: bool = False, projection: bool = False, v1: bool = False) -> tuple[str, ...]:
     """ResNet-18 to 152 in the form asked for; the unlike ResNets are listed by name."""
-    usual = (1, 64)
+    usual = (1, 64, "padded", False)
     return tuple(
         row.name
         for row in ARCHITECTURES.values()
-        if row.pool1 == "padded" and (row.groups, row.width_per_group) == usual and row.vd == vd
+        if (row.groups, row.width_per_group, row.pool1, row.cifar) == usual and row.vd == vd
         if row.stride_in_1x1 == v1 and (row.bottleneck or row.first_projection == projection)
     )
 
@@ -120,6 +120,13 @@ _CLAS = (*_rows(projection=True), *_VD_CLAS)
 _NEXT = ("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d")
 _WIDE = ("wide_resnet50_2", "wide_resnet101_2")
 _CAFFE = ("resnet50_caffe", "resnet101_caffe", "resnet152_caffe")
+_CIFAR = tuple(row.name for row in ARCHITECTURES.values() if row.cifar)
+# Of three stages, and projected: the one form that is known under these names. Networks of four
+# stages have them with a max-pool after the 3x3 stem (github.com/huyvnphan/PyTorch_CIFAR10) and
+# without it (timm's, with an Identity), which no tensor shows.
+_CIFAR_FC = tuple(
+    row.name for row in ARCHITECTURES.values() if len(row.blocks) == 3 and not row.padded
+)
 
 _RES = ("res{unit}_{branch}", "bn{unit}_{branch}")
 _RES_VD = Vd((("conv1_1", "bnv1_1"), ("conv1_2", "bnv1_2"), ("conv1_3", "bnv1_3")), _RES, _RES)
@@ -143,6 +150,7 @@ _OURS_VD = Vd(_stem(""), _OURS, _OURS)
 _LAYERS = ("layer{group}.{index}.conv{number}", "layer{group}.{index}.bn{number}")
 _DOWN = ("layer{group}.{index}.downsample.0", "layer{group}.{index}.downsample.1")
 _DOWN_POOLED = ("layer{group}.{index}.downsample.1", "layer{group}.{index}.downsample.2")
+_SHORTCUT = ("layer{group}.{index}.shortcut.0", "layer{group}.{index}.shortcut.1")
 _TIMM_STEM = (("conv1.0", "conv1.1"), ("conv1.3", "conv1.4"), ("conv1.6", "bn1"))
 _CLAS2 = ("_conv", "_batch_norm")
 _CLAS2_SHORT = _module("bb_{group0}_{index}.short", *_CLAS2)
@@ -259,6 +267,18 @@ DIALECTS = {
             "caffe", CAFFE, ("conv1", "bn_conv1", "scale_conv1"), _CAFFE_BLOCK, _CAFFE_BLOCK,
             "fc1000", _CAFFE, orders=OUT_IN, numbered=(3, 4), biased="resnet50*/conv1",
             channels="BGR", normalisation="in [0, 255], less the mean image", softmax=True,
+        ),
+        # github.com/kuangliu/pytorch-cifar models/resnet.py, and akamaster/pytorch_resnet_cifar10
+        # resnet.py, which normalise by other means
+        Dialect(
+            "cifar", TORCH, ("conv1", "bn1"), _LAYERS, _SHORTCUT, "linear", _CIFAR, orders=OUT_IN,
+            channels="RGB",
+        ),
+        # github.com/chenyaofo/pytorch-cifar-models pytorch_cifar_models/resnet.py: torchvision's
+        # names
+        Dialect(
+            "cifar-fc", TORCH, ("conv1", "bn1"), _LAYERS, _DOWN, "fc", _CIFAR_FC, orders=OUT_IN,
+            channels="RGB",
         ),
     )
 }  # fmt: skip

@@ -119,12 +119,22 @@ def _keys(dialect: str, name: str, layers: Iterable[arch.Layer]) -> Iterator[tup
             yield norm + library.suffixes[role], Key(layer.name, role, None, shape)
 
 
-@lru_cache(maxsize=256)  # detection looks at every architecture of several dialects
 def keys(
-    dialect: str, name: str, num_classes: int = 1000, in_channels: int = 3, include_top: bool = True
+    dialect: str,
+    name: str,
+    num_classes: int | None = None,
+    in_channels: int = 3,
+    include_top: bool = True,
 ) -> Mapping[str, Key]:
     """Every key of an architecture in a dialect, in the order of ``arch.layers``."""
-    layers = arch.layers(name, num_classes, in_channels, include_top)
+    return _all_keys(dialect, name, num_classes, in_channels, include_top)
+
+
+# Detection looks at every architecture of several dialects. Behind ``keys``, since to a cache a
+# default that is given and one that is not are two.
+@lru_cache(maxsize=256)
+def _all_keys(dialect: str, name: str, *sizes: int) -> Mapping[str, Key]:
+    layers = arch.layers(name, *sizes)
     return MappingProxyType(dict(_keys(dialect, name, layers)))  # shared by all who ask
 
 

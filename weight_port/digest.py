@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import mmap
 import threading
 from pathlib import Path
 
-from weight_port.errors import FormatError
+from weight_port.disk import map_bytes
+from weight_port.errors import FormatError, WeightPortError
 from weight_port.formats import SAFETENSORS, by_name
 
 LENGTH = 64  # hexadecimal digits
@@ -25,18 +25,17 @@ class Digest:
 
     def _compute(self) -> None:
         try:
-            with (
-                open(self._path, "rb") as stream,
-                mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
-            ):
-                self._value = hashlib.sha256(data).hexdigest()  # without the interpreter's lock
-        except (OSError, ValueError) as error:  # the caller's, when it asks
+            data = map_bytes(self._path)
+            self._value = hashlib.sha256(data).hexdigest()  # without the interpreter's lock
+        except (WeightPortError, OSError, ValueError) as error:  # the caller's, when it asks
             self._error = error
 
     def result(self) -> str:
         """The digest in hexadecimal, once it is there; raises FormatError for an unread file."""
         self._thread.join()
         if self._error is not None:
+            if isinstance(self._error, WeightPortError):
+                raise self._error
             raise FormatError(f"{self._path}: can't be read: {self._error}") from self._error
         return self._value
 

@@ -1,36 +1,57 @@
-"""Files in and out: sources are memory-mapped, destinations appear whole or not at all."""
+"""Files in and out: sources are memory-mapped, destinations appear whole or not at all.
+
+A process that is killed while it writes leaves ``.weight-port-….tmp`` beside the destination. No
+later run removes it: it may be another process's that still writes, and, where two folders can't
+change places in one step, the only copy of the old one. It may be deleted by hand.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import mmap
 import os
-import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+from weakref import WeakValueDictionary
 
 from weight_port.errors import DestinationError, FormatError
 
 # A mapped file keeps a descriptor open, of which a process may have 256 on some systems; a 1.x
 # folder of ResNet-152 has 777 files, 155 of them larger than this.
 _WORTH_MAPPING = 1 << 16
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # Linux's fcntl.h and fs.h
+
+
+# What is mapped now. A second map of a file would cost a second page fault for every page: the
+# digest's thread, which is the first to go through a source, makes the faults for the writer too.
+_maps: WeakValueDictionary[tuple[int, ...], mmap.mmap] = WeakValueDictionary()
 
 
 def map_bytes(path: Path) -> memoryview:
     """The file's bytes, read-only and not loaded; raises FormatError where there are none."""
     try:
         with open(path, "rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
-            if size >= _WORTH_MAPPING:
-                return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
-            data = memoryview(stream.read(size))
+            found = os.fstat(stream.fileno())
+            if found.st_size >= _WORTH_MAPPING:
+                return memoryview(_map(stream.fileno(), found))
+            data = memoryview(stream.read(found.st_size))
     except OSError as error:
         raise FormatError(f"{path}: can't be read: {error.strerror}") from None
     if not data:
         raise FormatError(f"{path}: the file is empty; get it again")
     return data
+
+
+def _map(descriptor: int, found: os.stat_result) -> mmap.mmap:
+    """The map of an open file; the one that there is, if the file is still the same."""
+    key = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    mapped = _maps.get(key)
+    if mapped is None:
+        mapped = _maps[key] = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+    return mapped
 
 
 def check_destination(path: Path, force: bool) -> None:
@@ -54,7 +75,7 @@ def _reported(path: Path) -> Iterator[None]:
 
 def _temporary(path: Path) -> Path:
     """A new name beside ``path``: to be renamed, a file must be on the same file system."""
-    return path.absolute().parent / f".weight-port-{secrets.token_hex(8)}.tmp"
+    return path.absolute().parent / f".weight-port-{os.urandom(8).hex()}.tmp"
 
 
 def _sync_folder(path: Path) -> None:
@@ -92,7 +113,7 @@ def copy_into_place(source: Path, path: Path, force: bool) -> None:
 
 @contextlib.contextmanager
 def new_folder(path: Path, force: bool) -> Iterator[Path]:
-    """A folder that becomes ``path`` when the block ends well; an old one is set aside first."""
+    """A folder that becomes ``path`` when the block ends well, in place of an old one."""
     check_destination(path, force)
     if path.exists() and not path.is_dir():
         raise DestinationError(f"{path}: is a file; name a folder")
@@ -107,14 +128,20 @@ def new_folder(path: Path, force: bool) -> Iterator[Path]:
             _sync_folder(temporary)
             _swap(temporary, path)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            _remove(temporary)
         _sync_folder(temporary.parent)
 
 
 def _swap(new: Path, path: Path) -> None:
-    """Put the folder ``new`` in ``path``'s place, and what was there in ``new``'s."""
+    """Put the folder ``new`` in ``path``'s place; what was there is removed, or left as ``new``.
+
+    In one step where the system has one. Elsewhere ``path`` is not there for a moment; killed in
+    it, both folders are left, whole, under hidden names.
+    """
     if not path.exists():
         new.rename(path)
+        return
+    if _exchange(new, path):
         return
     aside = _temporary(path)
     path.rename(aside)
@@ -123,4 +150,30 @@ def _swap(new: Path, path: Path) -> None:
     except BaseException:
         aside.rename(path)
         raise
-    aside.rename(new)
+    _remove(aside)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two names change places; False where system or file system can't, or won't.
+
+    ``renameat2`` of Linux 3.15 and glibc 2.28 (https://man7.org/linux/man-pages/man2/rename.2.html).
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    import ctypes  # not needed, and not loaded, for anything else
+
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is None:
+        return False
+    status: int = call(
+        _AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)
+    )
+    return status == 0
+
+
+def _remove(path: Path) -> None:
+    """Remove what is left under a temporary name: nothing, a folder, or a link to one."""
+    if path.is_symlink():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)

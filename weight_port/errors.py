@@ -29,6 +29,17 @@ class DestinationError(WeightPortError):
     """The destination can't be written: it exists, or its format can't hold the tensors."""
 
 
+def shown(value: object) -> str:
+    """A value out of a file, for an error: short, and made in no time.
+
+    Tuples of one tuple twice over, forty deep, have a ``repr`` without end.
+    """
+    if isinstance(value, str):
+        return repr(value[:60]) + (" …" if len(value) > 60 else "")
+    small = isinstance(value, (int, float)) and abs(value) < 1 << 64
+    return repr(value) if value is None or small else f"a {type(value).__name__}"
+
+
 # What Python and NumPy raise where a reader meets damaged or hostile bytes: a missing key, a
 # shape that overflows, text that is no UTF-8, nesting too deep to print.
 DAMAGE = (

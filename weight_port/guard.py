@@ -51,6 +51,8 @@ def _stride(_: Dialect, row: Architecture) -> str:
 
 
 def _pool(_: Dialect, row: Architecture) -> str:
+    if row.cifar:
+        return "none"
     return f"{row.pool1} (112 pixels become {POOLS[row.pool1][2]})"
 
 
@@ -112,7 +114,13 @@ def differences(source: str, name: str, to: str) -> tuple[Difference, ...]:
 def _no_such_network(name: str, to: str) -> str:
     row, held = architecture(name), [architecture(other) for other in DIALECTS[to].holds]
     what = "a network that is not among its rows"
-    if row.vd and not any(other.vd for other in held):
+    if row.cifar and not any(other.cifar for other in held):
+        what = "a 3x3 stem and no pool1, for the small images of CIFAR"
+    elif not row.cifar and all(other.cifar for other in held):
+        what = "pool1 and a stem with a stride, for images larger than CIFAR's"
+    elif row.padded and not any(other.padded for other in held):
+        what = 'shortcuts that pad with channels of zeros ("option A")'
+    elif row.vd and not any(other.vd for other in held):
         what = "three convolutions in its stem and pooled shortcuts (vd)"
     elif row.first_projection and not any(other.first_projection for other in held):
         what = "a projection in its first block (res2a_branch1), as PaddleClas builds it"
@@ -161,7 +169,7 @@ def _refusal(
         lines.append(f"  {name} is in {', '.join(holders(name))}")
         lines += [
             f"  the names and shapes are those of {twin} too: if that is what these are, pass "
-            f"architecture={twin!r}"
+            f"architecture={twin!r} (--architecture)"
             for twin in twins
             if twin in DIALECTS[to].holds
         ]

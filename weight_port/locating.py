@@ -7,10 +7,12 @@ import stat
 from pathlib import Path
 
 from weight_port import formats
+from weight_port.disk import map_bytes
 from weight_port.errors import FormatError
 from weight_port.formats import SUFFIXES, Format
 from weight_port.mistakes import explain
-from weight_port.sources import File, Folder, disk_file, disk_folder, is_tar, tar_folders
+from weight_port.sources import File, Folder, disk_file, disk_folder
+from weight_port.tars import folders_of, is_tar
 
 
 def _is_folder(path: Path) -> bool:
@@ -26,7 +28,7 @@ def _is_folder(path: Path) -> bool:
     return stat.S_ISDIR(mode)
 
 
-def _file_format(file: File) -> Format:
+def file_format(file: File) -> Format:
     """The format of a file, from its content; raises FormatError where the name promises another.
 
     A Paddle file named ``.pth`` is not read as torch's.
@@ -44,7 +46,7 @@ def _file_format(file: File) -> Format:
     return content
 
 
-def _inside(folder: Folder) -> tuple[Format, File | Folder]:
+def inside(folder: Folder) -> tuple[Format, File | Folder]:
     """What a folder holds: one checkpoint, or the variable files of Paddle 1.x."""
     indexes = [
         file for name, file in folder.files.items() if name.endswith(formats.SHARDED.suffixes)
@@ -54,7 +56,7 @@ def _inside(folder: Folder) -> tuple[Format, File | Folder]:
         names = ", ".join(file.name for file in found)
         raise FormatError(f"{folder.where}: holds {len(found)} checkpoints ({names}); name one")
     if found:
-        return _file_format(found[0]), found[0]
+        return file_format(found[0]), found[0]
     variables = {name: file for name, file in folder.files.items() if name != "__model__"}
     return formats.PADDLE1_FOLDER, Folder(folder.where, variables, folder.others)
 
@@ -73,19 +75,19 @@ def _checkpoints(folder: Folder) -> list[File]:
 
 def _in_archive(path: Path, inner: str) -> tuple[Format, File | Folder]:
     """What a tar archive holds, or what is called ``inner`` in it."""
-    folders = tar_folders(path)
+    folders = folders_of(map_bytes(path), str(path))
     if inner:
         for name, folder in folders.items():
             if name == inner:
-                return _inside(folder)
+                return inside(folder)
             if name == str(Path(inner).parent) and (file := folder.files.get(Path(inner).name)):
-                return _file_format(file), file
+                return file_format(file), file
         raise FormatError(f"{path}: holds nothing called {inner}")
     files = [file for folder in folders.values() for file in _checkpoints(folder)]
     if len(files) == 1:
-        return _file_format(files[0]), files[0]
+        return file_format(files[0]), files[0]
     if not files and len(folders) == 1:
-        return _inside(next(iter(folders.values())))
+        return inside(next(iter(folders.values())))
     names = ", ".join(file.where for file in files) or ", ".join(f.where for f in folders.values())
     raise FormatError(
         f"{path}: an archive of {len(files) or len(folders)} checkpoints or folders; name one: "
@@ -106,8 +108,8 @@ def locate(path: Path) -> tuple[Format, File | Folder]:
     if not os.path.lexists(path) and (archive := _archive_above(path)):
         return _in_archive(archive, path.relative_to(archive).as_posix())
     if _is_folder(path):
-        return _inside(disk_folder(path))
+        return inside(disk_folder(path))
     file = disk_file(path)
     if is_tar(file.load()):
         return _in_archive(path, "")
-    return _file_format(file), file
+    return file_format(file), file

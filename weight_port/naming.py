@@ -50,16 +50,19 @@ def _views(contents: Contents) -> Iterator[tuple[Tensors, tuple[str, ...]]]:
         yield stripped, (f"prefix {taken!r} taken off every name",)
 
 
-def recognise(contents: Contents, dialect: str | None = None) -> Recognised:
+def recognise(
+    contents: Contents, dialect: str | None = None, architecture: str | None = None
+) -> Recognised:
     """The network in a file, under the first of its names that fit one in full, else at all.
 
-    Raises DialectError, of the likeliest names, where none do.
+    ``dialect`` and ``architecture`` limit the choice to one each. Raises DialectError, of the
+    likeliest names, where none do.
     """
     seen: list[Recognised] = []
     errors: list[DialectError] = []
     for tensors, notes in _views(contents):
         try:
-            view = Recognised(detect(tensors, dialect), tensors, notes)
+            view = Recognised(detect(tensors, dialect, architecture), tensors, notes)
             seen.append(view)
             check(tensors, view.found, view.found.include_top)
             return view

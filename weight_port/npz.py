@@ -97,6 +97,8 @@ def write(stream: BinaryIO, tensors: Mapping[str, np.ndarray]) -> None:
         plain = array.dtype.kind in "biufc" and array.dtype.byteorder != ">"
         if array.dtype != BFLOAT16 and not plain:
             raise DestinationError(f"{key}: .npz has no dtype {array.dtype}")
+        if "\0" in key:  # zipfile would end the name there
+            raise DestinationError(f"{key!r:.200}: a zip has no names with NUL in them")
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         for key, array in tensors.items():
             zips.add(archive, key + SUFFIX, _head(array), raw_bytes(array))

@@ -9,12 +9,13 @@ import ml_dtypes
 import numpy as np
 
 from weight_port import pickling as op
-from weight_port.arrays import NUMPY_GLOBALS, PendingArray
+from weight_port.arrays import NUMPY_GLOBALS, PendingArray, encode_into, plain_dict
 from weight_port.buffers import raw_bytes
-from weight_port.contents import NESTED, Contents
-from weight_port.errors import DAMAGE, DestinationError, FormatError, UnsafeFileError
+from weight_port.contents import NESTED, Contents, check_total
+from weight_port.errors import DAMAGE, DestinationError, FormatError, UnsafeFileError, shown
+from weight_port.scratch import Scratch
 from weight_port.sources import File
-from weight_port.unpickle import Reader, plain_dict
+from weight_port.unpickle import Reader
 
 NAME_TABLE = "StructuredToParameterName@@"
 _MAX_NESTING = 8
@@ -34,7 +35,7 @@ def _named_tensor(pair: Any) -> Any:
 def _lod_tensor(expression: Any, names: Any) -> Any:
     """A bare LoDTensor is pickled as eval("data", {"data": array}): take the array, no eval."""
     if expression != "data" or not isinstance(names, dict) or set(names) != {"data"}:
-        raise UnsafeFileError(f"the pickle asks for builtins.eval of {expression!r:.60}; refused")
+        raise UnsafeFileError(f"the pickle asks for builtins.eval of {shown(expression)}; refused")
     return names["data"]
 
 
@@ -57,20 +58,6 @@ def _array(value: Any) -> np.ndarray | None:
     return value.array.view(_BFLOAT16) if value.array.dtype == _UINT16 else value.array
 
 
-def _join_slices(tensors: dict[str, np.ndarray], slices: Any, prefix: str, size: int) -> None:
-    """Put together the tensors that protocols 2 and 3 cut (``framework/io_utils.py``).
-
-    One array can stand under many names in a pickle, so what they make together is held against
-    the ``size`` of the file.
-    """
-    for key, entry in slices.items():
-        parts = [tensors.pop(f"{prefix}{part}") for part in entry["slices"]]
-        size -= sum(part.nbytes for part in parts)
-        if size < 0:
-            raise ValueError("its slices take more bytes than the file has")
-        tensors[f"{prefix}{key}"] = np.concatenate(parts).reshape(entry["OriginShape"])
-
-
 def read(file: File) -> Contents:
     """Every tensor of a state dict, by its key; Paddle's own tables are left out.
 
@@ -80,7 +67,7 @@ def read(file: File) -> Contents:
     for a pickle that is more than data, FormatError for one that holds no tensors by name.
     """
     data = file.load()
-    value = Reader(data, GLOBALS, file.where).read()
+    value = _unpickle(data, file.where)
     if not isinstance(value, dict):
         raise FormatError(f"{file.where}: holds a {type(value).__name__}, not tensors by name")
     key = next((k for k in NESTED if isinstance(value.get(k), dict)), None)
@@ -89,41 +76,80 @@ def read(file: File) -> Contents:
         value = value[key]
         notes.append(f"taken from {key!r}")
     value.pop(NAME_TABLE, None)
-    tensors: dict[str, np.ndarray] = {}
-    others: list[str] = []
+    found = _Found(len(data))
     try:
-        _collect(value, "", tensors, others, len(data))
+        found.collect(value, "")
     except DAMAGE as error:
         raise FormatError(f"{file.where}: damaged {SLICES} table: {error}") from None
+    tensors, others = found.tensors, found.others
     if not tensors:
-        some = ", ".join(others[:8]) or "nothing"
+        some = ", ".join(other[:80] for other in others[:8]) or "nothing"
         raise FormatError(f"{file.where}: no tensors found; it holds {some}")
+    check_total(tensors, len(data), file.where)
+    halves = sum(array.dtype == _BFLOAT16 for array in tensors.values())
+    if halves:
+        notes.append(f"{halves} of 16-bit integers read as bfloat16, as paddle.load does")
     if others:
         some = ", ".join(others[:4]) + (" …" if len(others) > 4 else "")
         notes.append(f"left out {len(others)} that are no tensors: {some}")
     return Contents(tensors, tuple(notes))
 
 
-def _collect(
-    value: dict[Any, Any], prefix: str, tensors: Any, others: list[str], size: int
-) -> None:
-    """Sort the entries of a dict, and of the dicts in it, into tensors and other things."""
-    if prefix.count("/") > _MAX_NESTING:
-        raise RecursionError("dicts nested too deep")
-    found: dict[str, np.ndarray] = {}
-    slices = value.pop(SLICES, {})
-    for key, item in value.items():
-        array = _array(item)
-        if array is not None:
-            found[f"{prefix}{key}"] = array
-        elif isinstance(item, dict) and item and key != NAME_TABLE:
-            _collect(item, f"{prefix}{key}/", tensors, others, size)
-        else:
-            others.append(f"{prefix}{key} ({type(item).__name__})")
-    _join_slices(found, slices, prefix, size)
-    if clash := tensors.keys() & found.keys():
-        raise ValueError(f"two tensors are called {min(clash)!r:.200}")
-    tensors.update(found)
+def _unpickle(data: memoryview, where: str) -> Any:
+    with Scratch(len(data)) as scratch:
+        allowed = {**GLOBALS, ("_codecs", "encode"): encode_into(scratch)}
+        try:
+            return Reader(data, allowed, where).read()
+        except OSError as error:
+            raise FormatError(
+                f"{where}: of pickle protocol 2 or 3, whose tensors are decoded into a temporary "
+                f"file, and there: {error.strerror}; set TMPDIR to a folder with more room"
+            ) from None
+
+
+class _Found:
+    """What is in a dict and in the dicts in it, of a file of ``size`` bytes."""
+
+    def __init__(self, size: int) -> None:
+        self.left = size  # bytes that joined slices may still take
+        self.tensors: dict[str, np.ndarray] = {}
+        self.others: list[str] = []  # what is no tensor, and its type
+        self.seen: set[int] = set()
+
+    def collect(self, value: dict[Any, Any], prefix: str) -> None:
+        """Sort the entries of a dict into tensors and other things; raises ValueError."""
+        if prefix.count("/") > _MAX_NESTING:
+            raise RecursionError("dicts nested too deep")
+        if id(value) in self.seen:  # a dict in each place of a dict in each place …
+            raise ValueError(f"the dict {shown(prefix)} stands in two places")
+        self.seen.add(id(value))
+        found: dict[str, np.ndarray] = {}
+        slices = value.pop(SLICES, {})
+        for key, item in value.items():
+            array = _array(item)
+            if array is not None:
+                found.setdefault(f"{prefix}{key}", array)
+            elif isinstance(item, dict) and item and key != NAME_TABLE:
+                self.collect(item, f"{prefix}{key}/")
+            else:
+                self.others.append(f"{prefix}{key} ({type(item).__name__})")
+        self._join(found, slices, prefix)
+        if clash := self.tensors.keys() & found.keys():
+            raise ValueError(f"two tensors are called {shown(min(clash))}")
+        self.tensors.update(found)
+
+    def _join(self, tensors: dict[str, np.ndarray], slices: Any, prefix: str) -> None:
+        """Put together the tensors that protocols 2 and 3 cut (``framework/io_utils.py``).
+
+        One array can stand under many names in a pickle, so what they make together is held
+        against the size of the file.
+        """
+        for key, entry in slices.items():
+            parts = [tensors.pop(prefix + part) for part in entry["slices"]]
+            self.left -= sum(part.nbytes for part in parts)
+            if self.left < 0:
+                raise ValueError("its slices take more bytes than the file has")
+            tensors[f"{prefix}{key}"] = np.concatenate(parts).reshape(entry["OriginShape"])
 
 
 # NumPy 1 and 2 both resolve this path without a warning; numpy._core is unknown to NumPy 1.

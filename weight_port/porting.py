@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from weight_port.automatic import vision_names
 from weight_port.contents import Contents, Tensors
 from weight_port.conversion import convert_detected, parameter_names
 from weight_port.detection import Detection
@@ -43,6 +42,7 @@ def convert_file(
     to: str,
     *,
     dialect: str | None = None,
+    architecture: str | None = None,
     include_top: bool = True,
     force: bool = False,
     linear_layout: str | None = None,
@@ -52,6 +52,7 @@ def convert_file(
 ) -> Ported:
     """Read, detect, check, convert and write; nothing is written where a check fails.
 
+    ``dialect`` and ``architecture`` name what is otherwise detected.
     ``to="raw"`` keeps names and bytes, of any file; ``linear_layout="torch"`` then transposes the
     weights that the program beside the file multiplies by, and no others. ``fold`` and
     ``allow_mismatch`` are ``convert``'s; what a model of ``to`` computes otherwise is in the notes
@@ -70,7 +71,7 @@ def convert_file(
         return Ported(None, len(tensors), 0, (), notes)
     if linear_layout is not None:
         raise DestinationError("--linear-layout goes with --to raw; a dialect has its own layout")
-    seen = _recognised(checkpoint, dialect)
+    seen = _recognised(checkpoint, dialect, architecture)
     found = seen.found
     converted = convert_detected(seen.tensors, to, found, include_top, fold, allow_mismatch)
     said = {"format": _framework(to), "dialect": to, "architecture": found.architecture}
@@ -84,9 +85,11 @@ def convert_file(
     return Ported(found, len(converted), made, dropped, notes)
 
 
-def _recognised(checkpoint: Checkpoint, dialect: str | None) -> Recognised:
+def _recognised(
+    checkpoint: Checkpoint, dialect: str | None, architecture: str | None
+) -> Recognised:
     try:
-        return recognise(checkpoint.contents, dialect)
+        return recognise(checkpoint.contents, dialect, architecture)
     except DialectError as error:
         raise DialectError(f"{checkpoint.where}: {error}{_exported(checkpoint.contents)}") from None
 
@@ -144,6 +147,8 @@ def _variables(to: str, converted: Tensors, found: Detection) -> dict[str, str] 
     """The names of Paddle's parameters behind the keys, where they are known."""
     if to != "paddle.vision":
         return parameter_names(to, converted, found)
+    from weight_port.automatic import vision_names  # for this dialect only
+
     names = vision_names(found.architecture, found.num_classes, found.in_channels)
     return {key: names[key] for key in converted}
 

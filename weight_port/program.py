@@ -7,12 +7,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from weight_port import wire
+from weight_port import json_data, wire
+from weight_port.buffers import MAX_DIMENSIONS
 from weight_port.errors import DAMAGE, FormatError
 
 Shape = tuple[int, ...]
@@ -24,7 +25,13 @@ _PRODUCTS = {
     "matmul": ("Y", "transpose_Y"),
     "matmul_v2": ("Y", "trans_y"),
 }
+_SLOTS = {slot for slot, _ in _PRODUCTS.values()}
+_TRANSPOSED = {attribute for _, attribute in _PRODUCTS.values() if attribute}
 _PIR_PRODUCTS = {"1.matmul": "transpose_y"}
+_MOST = 1 << 32  # results of a program
+# Two bytes of a message make a part that takes as long to read as any. ResNet-152's program has
+# about 10,000 of them, and one block.
+_MOST_PARTS, _MOST_BLOCKS = 250_000, 1_000
 
 
 @dataclass(frozen=True)
@@ -35,26 +42,42 @@ class Program:
     linear: frozenset[str]  # matrices used as a layer's weights, [in, out], and as nothing else
 
 
-@dataclass(frozen=True)
-class _Op:
-    """An op's variables, and those of them that it takes as linear weights."""
+class _Uses:
+    """How a program's ops use the variables that it has, one op after another."""
 
-    arguments: frozenset[str]
-    weight: str | None
+    def __init__(self, shapes: dict[str, Shape]) -> None:
+        self.shapes = shapes
+        self.weights: set[str] = set()  # taken as linear weights
+        self.others: set[str] = set()  # taken as anything else
+        self.parts = 0  # ops, their inputs and their attributes
+
+    def add(self, arguments: Iterable[str], weight: str | None) -> None:
+        """An op's variables, and the one of them that it takes as linear weights."""
+        self.count()
+        self.others.update(name for name in arguments if name != weight and name in self.shapes)
+        if weight in self.shapes:
+            self.weights.add(weight)
+
+    def count(self) -> None:
+        """One more part of the program; raises ValueError where there is no end of them."""
+        self.parts += 1
+        if self.parts > _MOST_PARTS:
+            raise ValueError(f"more than {_MOST_PARTS} ops, inputs and attributes")
+
+    def program(self) -> Program:
+        """Its linear weights: of rank 2, and every op which takes them multiplies by them."""
+        found = self.weights - self.others
+        return Program(self.shapes, frozenset(n for n in found if len(self.shapes[n]) == 2))
 
 
-def _linear(shapes: dict[str, Shape], ops: list[_Op]) -> frozenset[str]:
-    """Weights of rank 2 that every op which takes them multiplies by."""
-    weights = {op.weight for op in ops if op.weight is not None}
-    others = {name for op in ops for name in op.arguments if name != op.weight}
-    return frozenset(name for name in weights - others if name in shapes and len(shapes[name]) == 2)
+def read_program(data: memoryview, where: str, weights: int = 0) -> Program:
+    """The variables of a ``.pdmodel``, ``__model__`` or PIR ``.json``. Raises FormatError.
 
-
-def read_program(data: memoryview, where: str) -> Program:
-    """The variables of a ``.pdmodel``, ``__model__`` or PIR ``.json``. Raises FormatError."""
+    ``weights`` is the size of the file that it belongs to: the two may take memory together.
+    """
     try:
         if bytes(data[:1]) == b"{":
-            return _read_pir(json.loads(bytes(data)))
+            return _read_pir(json_data.load(data, len(data) + weights))
         return _read_desc(data)
     except DAMAGE as error:
         raise FormatError(f"{where}: not a Paddle program: {error!r:.200}") from None
@@ -64,17 +87,21 @@ def read_program(data: memoryview, where: str) -> Program:
 
 
 def _read_desc(data: memoryview) -> Program:
-    shapes: dict[str, Shape] = {}
-    ops: list[_Op] = []
-    for block in wire.messages(data, 1):
-        for number, value in wire.fields(block):
-            if number == 3 and isinstance(value, memoryview):
-                shapes.update(_variable(value))
-            elif number == 4 and isinstance(value, memoryview):
-                ops.append(_op(value))
-    if not ops:
+    blocks = list(islice(wire.messages(data, 1), _MOST_BLOCKS + 1))
+    if len(blocks) > _MOST_BLOCKS:
+        raise ValueError(f"more than {_MOST_BLOCKS} blocks")
+    uses = _Uses({name: shape for block in blocks for name, shape in _variables(block)})
+    for block in blocks:
+        for op in wire.messages(block, 4):
+            uses.add(*_op(op, uses))
+    if not uses.parts:
         raise ValueError("no block with an op in it")
-    return Program(shapes, _linear(shapes, ops))
+    return uses.program()
+
+
+def _variables(block: memoryview) -> Iterator[tuple[str, Shape]]:
+    for desc in wire.messages(block, 3):
+        yield from _variable(desc)
 
 
 def _variable(desc: memoryview) -> Iterator[tuple[str, Shape]]:
@@ -92,28 +119,46 @@ def _variable(desc: memoryview) -> Iterator[tuple[str, Shape]]:
         yield name, tuple(wire.integers(tensor, 2))
 
 
-def _op(desc: memoryview) -> _Op:
-    inputs, kind, attributes = [], "", []
+def _op(desc: memoryview, uses: _Uses) -> tuple[set[str], str | None]:
+    """An op's inputs that are known, and the one of them that it takes as linear weights."""
+    kind, arguments = "", set[str]()
+    slots: dict[str, list[str | None]] = {}
+    turned: set[str] = set()
+    for number, value in wire.fields(desc):
+        if isinstance(value, int):
+            continue
+        uses.count()
+        if number == 1:
+            slot, names = _slot(value, uses.shapes)
+            arguments.update(name for name in names if name is not None)
+            if slot in _SLOTS:
+                slots[slot] = names
+        elif number == 3:
+            kind = str(value, "utf-8")
+        elif number == 4:
+            attribute = wire.text(value, 1)
+            if attribute in _TRANSPOSED and wire.integers(value, 10) == [1]:
+                turned.add(attribute)
+    if kind not in _PRODUCTS:
+        return arguments, None
+    slot, transposed = _PRODUCTS[kind]
+    names = slots.get(slot, [])
+    return arguments, names[0] if len(names) == 1 and transposed not in turned else None
+
+
+def _slot(desc: memoryview, known: Container[str]) -> tuple[str, list[str | None]]:
+    """An input's name, and its variables; None for one that is not known."""
+    slot = ""
+    names: list[str | None] = []
     for number, value in wire.fields(desc):
         if isinstance(value, int):
             continue
         if number == 1:
-            inputs.append(value)
-        elif number == 3:
-            kind = bytes(value).decode("utf-8")
-        elif number == 4:
-            attributes.append(value)
-    by_slot = {
-        wire.text(slot, 1): [bytes(name).decode("utf-8") for name in wire.messages(slot, 2)]
-        for slot in inputs
-    }
-    arguments = frozenset(name for names in by_slot.values() for name in names)
-    if kind not in _PRODUCTS:
-        return _Op(arguments, None)
-    slot, transposed = _PRODUCTS[kind]
-    turned = any(wire.text(a, 1) == transposed and wire.integers(a, 10) == [1] for a in attributes)
-    names = by_slot.get(slot, [])
-    return _Op(arguments, names[0] if len(names) == 1 and not turned else None)
+            slot = str(value, "utf-8")
+        elif number == 2:
+            name = str(value, "utf-8")
+            names.append(name if name in known else None)
+    return slot, names
 
 
 # -- PIR
@@ -135,17 +180,31 @@ def _read_pir(value: Any) -> Program:
     shapes: dict[str, Shape] = {}
     for op in found:
         if op["#"] == "p":
-            name, result = op["A"][3], op["O"]
-            names[result["%"]] = name
-            shapes[name] = tuple(result["TT"]["D"][1])
-    ops = [_pir_op(op, names) for op in found if op["#"] != "p"]
-    return Program(shapes, _linear(shapes, ops))
+            name, shape = op["A"][3], tuple(op["O"]["TT"]["D"][1])
+            if not isinstance(name, str) or len(shape) > MAX_DIMENSIONS:
+                raise ValueError("a parameter without a name, or of no shape")
+            names[_number(op["O"])] = name
+            shapes[name] = shape
+    uses = _Uses(shapes)
+    for op in found:
+        if op["#"] != "p":
+            uses.add(*_pir_op(op, names))
+    return uses.program()
 
 
-def _pir_op(op: dict[str, Any], names: dict[int, str]) -> _Op:
-    inputs = [names.get(operand["%"]) for operand in op["I"]]
-    arguments = frozenset(name for name in inputs if name is not None)
+def _number(value: Any) -> int:
+    """The number of an op's operand or result; raises ValueError."""
+    number = value["%"]
+    # Larger ones can be chosen so that they all have one hash, and none is found in no time.
+    if not isinstance(number, int) or abs(number) > _MOST:
+        raise ValueError("an operand without a number")
+    return number
+
+
+def _pir_op(op: dict[str, Any], names: dict[int, str]) -> tuple[set[str], str | None]:
+    inputs = [names.get(_number(operand)) for operand in op["I"]]
+    arguments = {name for name in inputs if name is not None}
     if op["#"] not in _PIR_PRODUCTS or len(inputs) != 2:
-        return _Op(arguments, None)
+        return arguments, None
     turned = any(a["N"] == _PIR_PRODUCTS[op["#"]] and a["AT"]["D"] for a in op["A"])
-    return _Op(arguments, None if turned else inputs[1])
+    return arguments, None if turned else inputs[1]

@@ -15,11 +15,12 @@ import ml_dtypes
 import numpy as np
 
 from weight_port import zips
-from weight_port.arrays import NUMPY_GLOBALS, PendingArray
-from weight_port.contents import NESTED, Contents
-from weight_port.errors import DAMAGE, FormatError
+from weight_port.arrays import NUMPY_GLOBALS, PendingArray, plain_dict
+from weight_port.buffers import MAX_DIMENSIONS
+from weight_port.contents import NESTED, Contents, check_total
+from weight_port.errors import DAMAGE, FormatError, shown
 from weight_port.sources import File
-from weight_port.unpickle import Global, Reader, plain_dict
+from weight_port.unpickle import Global, Reader
 
 STORAGES = {
     "FloatStorage": np.dtype("float32"),
@@ -49,10 +50,16 @@ class _Storage:
 class _Tensor:
     """A view into a storage: offset, shape and strides, in elements."""
 
+    __slots__ = ("offset", "shape", "storage", "stride")
+
     def __init__(self, storage: Any, offset: int, shape: Any, stride: Any, *_: Any) -> None:
-        numbers = (offset, *shape, *stride)
         if not isinstance(storage, _Storage) or len(shape) != len(stride):
             raise ValueError("tensor without a storage")
+        if len(shape) > MAX_DIMENSIONS:
+            raise ValueError(f"a shape of {len(shape)} dimensions")
+        # Copies: a list could still grow by what nobody looks at.
+        shape, stride = tuple(shape), tuple(stride)
+        numbers = (offset, *shape, *stride)
         if any(not isinstance(number, int) or number < 0 for number in numbers):
             raise ValueError("negative offset, size or stride")
         self.storage, self.offset, self.shape, self.stride = storage, offset, shape, stride
@@ -91,7 +98,7 @@ def _storage(identity: Any) -> tuple[str, _Storage]:
     if kind != "storage" or not isinstance(storage_type, Global) or not isinstance(key, str):
         raise ValueError("persistent id is no storage")
     if not isinstance(count, int) or count < 0:
-        raise ValueError(f"storage of {count!r} elements")
+        raise ValueError(f"storage of {shown(count)} elements")
     return key, _Storage(STORAGES[storage_type.name], count)
 
 
@@ -113,7 +120,8 @@ def _read_zip(where: str, data: memoryview) -> Any:
             storages[key] = storage
         return storages[key]
 
-    return Reader(zips.stored(data, members[pickles[0]], where), GLOBALS, where, persistent).read()
+    stream = zips.stored(data, members[pickles[0]], where)
+    return Reader(stream, GLOBALS, where, persistent, size=len(data)).read()
 
 
 def _read_legacy(where: str, data: memoryview) -> Any:
@@ -124,19 +132,21 @@ def _read_legacy(where: str, data: memoryview) -> Any:
         return storages.setdefault(key, storage)
 
     values: list[Any] = []
-    position = 0
+    position = held = 0
     for _ in range(5):  # magic, protocol, system, the object, the storages' keys
-        reader = Reader(data, GLOBALS, where, persistent, position)
+        reader = Reader(data, GLOBALS, where, persistent, position, held=held)
         values.append(reader.read())
-        position = reader.position
+        position, held = reader.position, reader.held
         if values[0] != _LEGACY_MAGIC:
             raise FormatError(f"{where}: a pickle, but not one that torch.save wrote")
     for key in values[4]:
-        storage = storages[str(key)]
+        if not isinstance(key, str):  # hashing a tuple nested a million deep would never end well
+            raise ValueError("a storage's key is no text")
+        storage = storages[key]
         (count,) = struct.unpack("<q", data[position : position + 8])
         size = count * storage.dtype.itemsize
         if count != storage.count or position + 8 + size > len(data):
-            raise FormatError(f"{where}: truncated or damaged storage {key!r}; get it again")
+            raise FormatError(f"{where}: truncated or damaged storage {shown(key)}; get it again")
         storage.raw = data[position + 8 : position + 8 + size]
         position += 8 + size
     return values[3]
@@ -183,13 +193,20 @@ def _tensors(where: str, state: Any, size: int) -> dict[str, np.ndarray]:
     if not isinstance(state, dict):
         raise FormatError(f"{where}: holds a {type(state).__name__}, not tensors by name")
     arrays = {str(key): _array(item) for key, item in state.items()}
+    if len(arrays) != len(state):
+        raise FormatError(f"{where}: two tensors have one name, once as text and once as a number")
     tensors = {key: array for key, array in arrays.items() if array is not None}
     if not tensors:
-        some = ", ".join(list(arrays)[:8]) or "nothing"
+        some = ", ".join(key[:60] for key in list(arrays)[:8]) or "nothing"
         raise FormatError(f"{where}: no tensors found; its keys: {some}")
     for key, array in arrays.items():
         if array is None:
-            raise FormatError(f"{where}: {key!r} is not a tensor beside tensors; save a state dict")
+            raise FormatError(
+                f"{where}: {shown(key)} is not a tensor beside tensors; save a state dict"
+            )
         if array.nbytes > size:  # strides of 0 can make any size out of one number
-            raise FormatError(f"{where}: {key!r} takes {array.nbytes} bytes of a file of {size}")
+            raise FormatError(
+                f"{where}: {shown(key)} takes {array.nbytes} bytes of a file of {size}"
+            )
+    check_total(tensors, size, where)
     return tensors

@@ -18,7 +18,7 @@ from typing import BinaryIO
 import ml_dtypes
 import numpy as np
 
-from weight_port.buffers import byte_count, raw_bytes, view
+from weight_port.buffers import MAX_DIMENSIONS, byte_count, raw_bytes, view
 from weight_port.contents import Contents
 from weight_port.errors import DAMAGE, DestinationError, FormatError
 from weight_port.sources import Folder
@@ -82,6 +82,8 @@ def _parse_desc(desc: memoryview) -> tuple[int, list[int]]:
             dims.append(value)
         else:
             raise ValueError(f"field tag {tag}")
+        if len(dims) > MAX_DIMENSIONS:
+            raise ValueError("an endless shape")
     return code, dims
 
 

@@ -16,11 +16,12 @@ from typing import Any, BinaryIO
 import ml_dtypes
 import numpy as np
 
+from weight_port import json_data
 from weight_port.buffers import raw_bytes, view
-from weight_port.contents import Contents
+from weight_port.contents import Contents, check_total
 from weight_port.digest import LENGTH, Digest
 from weight_port.disk import map_bytes
-from weight_port.errors import DAMAGE, DestinationError, FormatError
+from weight_port.errors import DAMAGE, DestinationError, FormatError, shown
 from weight_port.sources import File
 
 DTYPES = {
@@ -54,9 +55,11 @@ def _header(where: str, data: memoryview) -> tuple[dict[str, Any], int]:
             "safetensors file"
         )
     try:
-        header = json.loads(bytes(data[8 : 8 + length]))
-    except (ValueError, RecursionError):
-        raise FormatError(f"{where}: its header is no JSON: not a safetensors file") from None
+        header = json_data.load(data[8 : 8 + length], len(data))
+    except (ValueError, RecursionError) as error:
+        raise FormatError(
+            f"{where}: its header is no JSON: {error!s:.200}: not a safetensors file"
+        ) from None
     if not isinstance(header, dict):
         raise FormatError(f"{where}: its header is no JSON object: not a safetensors file")
     return header, 8 + length
@@ -65,7 +68,7 @@ def _header(where: str, data: memoryview) -> tuple[dict[str, Any], int]:
 def _tensor(entry: Any, data: memoryview) -> np.ndarray:
     begin, end = entry["data_offsets"]
     if entry["dtype"] not in DTYPES:
-        raise ValueError(f"dtype {entry['dtype']!r:.60} is none of {', '.join(DTYPES)}")
+        raise ValueError(f"dtype {shown(entry['dtype'])} is none of {', '.join(DTYPES)}")
     if any(not isinstance(offset, int) for offset in (begin, end)) or not 0 <= begin <= end:
         raise ValueError("offsets of other than whole numbers")
     if end > len(data):
@@ -84,17 +87,23 @@ def read(file: File) -> Contents:
             tensors[name] = _tensor(entry, data[start:])
         except DAMAGE as error:
             raise FormatError(
-                f"{file.where}: damaged entry of tensor {name!r:.200}: {error}"
+                f"{file.where}: damaged entry of tensor {name!r:.200}: {error!s:.200}"
             ) from None
-    said = metadata.items() if isinstance(metadata, dict) else ()
+    check_total(tensors, len(data), file.where)
+    said = _texts(metadata).items()
     return Contents(tensors, tuple(f"metadata {key}: {value}" for key, value in said))
 
 
 def read_metadata(path: Path) -> dict[str, str]:
     """The file's ``__metadata__``, empty where there is none. Raises FormatError."""
     header, _ = _header(str(path), map_bytes(path))
-    metadata = header.get("__metadata__", {})
-    return dict(metadata) if isinstance(metadata, dict) else {}
+    return _texts(header.get("__metadata__"))
+
+
+def _texts(metadata: Any) -> dict[str, str]:
+    """The texts among the metadata: the format has nothing else there."""
+    items = metadata.items() if isinstance(metadata, dict) else ()
+    return {key: value for key, value in items if isinstance(value, str)}
 
 
 def write(

@@ -6,10 +6,9 @@ https://huggingface.co/docs/safetensors and ``huggingface_hub``'s ``_base.py``: 
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from weight_port import safetensors_file
+from weight_port import json_data, safetensors_file
 from weight_port.contents import Contents
 from weight_port.errors import FormatError
 from weight_port.sources import File
@@ -41,7 +40,8 @@ def read(file: File) -> Contents:
 
 def _weight_map(file: File) -> dict[str, str]:
     try:
-        index: Any = json.loads(bytes(file.load()))
+        data = file.load()
+        index: Any = json_data.load(data, len(data))
         weight_map = index["weight_map"]
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise FormatError(f"{file.where}: no index of shards: {error!r:.200}") from None

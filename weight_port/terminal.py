@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 
@@ -18,6 +17,8 @@ def say(text: str) -> None:
 
 def say_json(value: Any) -> None:
     """Print a JSON document of ASCII alone; NaN and infinities are texts, which JSON can hold."""
+    import json  # loaded where it is asked for
+
     print(json.dumps(_strict(value), indent=2))
 
 

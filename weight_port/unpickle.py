@@ -10,10 +10,13 @@ memory-mapped checkpoint is read without loading it.
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
+from weight_port.contents import memory_for
 from weight_port.errors import DAMAGE, FormatError, UnsafeFileError, WeightPortError
+from weight_port.stream import Stream
 
 Call = Callable[..., Any]
 Globals = Mapping[tuple[str, str], Any]
@@ -29,31 +32,45 @@ class Global:
 class Pending:
     """An object whose state follows in a BUILD opcode."""
 
+    __slots__ = ()
+
     def set_state(self, state: Any) -> None:
         raise NotImplementedError
 
 
+class LongText:
+    """A text that is too long to be a name, as it stands in the file: in UTF-8."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: memoryview) -> None:
+        self.data = data
+
+
 _MARK = object()
+_BYTE, _WORD, _INT = struct.Struct("<B"), struct.Struct("<H"), struct.Struct("<i")
+_COUNT, _LONG_COUNT, _FLOAT = struct.Struct("<I"), struct.Struct("<Q"), struct.Struct(">d")
+_LONGEST_NAME = 1 << 16  # bytes
 _MAX_DEPTH = 100_000  # entries on the stack; a state dict needs about four per tensor
+_MAX_ARGUMENTS = 16  # of a call; they are copied each time, and a memoised tuple has any length
+_MAX_KEY = 1 << 60  # larger numbers can be chosen so that they all have one hash
+# What a value costs beside its own size: its place in lists, the collector's two words, an entry
+# of a dict that has just grown; what a call made, with the array and the view in it.
+_PLACE, _ENTRY, _MADE = 24, 120, 300
+_SHORT = 128  # bytes; a view of fewer takes more memory than a copy
 _WAY_OUT = (
     "refused, nothing was run. If you trust the file, load it with the framework that wrote it "
     "and save the plain state dict"
 )
 
 
-def plain_dict(*arguments: Any) -> dict[Any, Any]:
-    """``collections.OrderedDict()``, which pickles fill afterwards, one item at a time."""
-    if arguments:
-        raise ValueError("an OrderedDict made from arguments")
-    return {}
-
-
-class Reader:
+class Reader(Stream):
     """Reads one pickle from ``data`` starting at ``position``; ``read`` returns its value.
 
     ``allowed`` maps (module, name) to what stands for it: a function that REDUCE may apply to
     its arguments, or a ``Global``. ``persistent`` turns a persistent id into a value; without
-    it persistent ids are refused. ``where`` names the file in errors.
+    it persistent ids are refused. ``where`` names the file in errors. The objects made may take
+    what a file of ``size`` bytes (those of ``data``) justifies, of which ``held`` are taken.
     """
 
     def __init__(
@@ -63,20 +80,23 @@ class Reader:
         where: str,
         persistent: Call | None = None,
         position: int = 0,
+        size: int | None = None,
+        held: int = 0,
     ) -> None:
-        self.data, self.allowed, self.where = data, allowed, where
-        self.persistent, self.position = persistent, position
+        super().__init__(data, where, position)
+        self.allowed, self.persistent = allowed, persistent
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
-        self.made = 0  # bytes that functions gave back
+        self.held, self.most = held, memory_for(len(data) if size is None else size)
         self.done = False
 
     def read(self) -> Any:
         """The value; raises UnsafeFileError or FormatError and never runs what the file names."""
+        stack, opcodes = self.stack, _OPCODES
         while not self.done:
             start = self.position
-            code = self._take(1)[0]
-            step = _OPCODES.get(code)
+            code = self.byte()
+            step = opcodes.get(code)
             if step is None:
                 raise UnsafeFileError(
                     f"{self.where}: the pickle has opcode {bytes([code])!r} at byte {start}, "
@@ -88,87 +108,73 @@ class Reader:
                 raise FormatError(
                     f"{self.where}: damaged pickle at byte {start}: {error}"
                 ) from error
-            if len(self.stack) > _MAX_DEPTH:
+            if len(stack) > _MAX_DEPTH:
                 raise FormatError(f"{self.where}: pickle stack too deep at byte {start}")
-        return self.stack.pop()
-
-    # -- reading the stream
-
-    def _take(self, count: int) -> memoryview:
-        end = self.position + count
-        if count < 0 or end > len(self.data):
-            raise FormatError(
-                f"{self.where}: truncated: {count} bytes wanted at byte {self.position}, "
-                f"{len(self.data) - self.position} there; get the file again"
-            )
-        taken = self.data[self.position : end]
-        self.position = end
-        return taken
-
-    def _number(self, layout: str) -> int:
-        value: int = struct.unpack(layout, self._take(struct.calcsize(layout)))[0]
-        return value
-
-    def _line(self) -> str:
-        # Only GLOBAL reads lines; no module or class name is longer than this.
-        window = bytes(self.data[self.position : self.position + 1000])
-        length = window.find(b"\n")
-        if length < 0:
-            raise FormatError(f"{self.where}: damaged pickle: endless line")
-        self.position += length + 1
-        return window[:length].decode("utf-8")
+        return stack.pop()
 
     # -- what the opcodes do
 
     def push(self, value: Any) -> None:
+        """Push what is there already, or is shared by the whole interpreter."""
         self.stack.append(value)
 
+    def make(self, value: Any, cost: int = _PLACE) -> None:
+        """Push a new object. One opcode makes an empty list, of 56 bytes, out of nothing."""
+        self.charge(sys.getsizeof(value) + cost)
+        self.stack.append(value)
+
+    def charge(self, count: int) -> None:
+        self.held += count
+        if self.held > self.most:
+            raise ValueError("its objects would take far more memory than it has bytes")
+
     def protocol(self) -> None:
-        version = self._take(1)[0]
+        version = self.byte()
         if not 2 <= version <= 5:
             raise FormatError(f"{self.where}: pickle protocol {version}; 2 to 5 are read")
 
     def frame(self) -> None:
-        self._take(8)  # a length, of use to buffered readers alone
+        self.take(8)  # a length, of use to buffered readers alone
 
     def pop(self) -> None:
         self.stack.pop()
 
-    def push_bytes(self, layout: str) -> None:
-        self.push(self._take(self._number(layout)))
+    def push_bytes(self, layout: struct.Struct) -> None:
+        taken = self.take(self.number(layout))
+        self.make(bytes(taken) if len(taken) < _SHORT else taken)
 
-    def push_text(self, layout: str) -> None:
-        self.push(bytes(self._take(self._number(layout))).decode("utf-8", "surrogatepass"))
+    def push_text(self, layout: struct.Struct) -> None:
+        taken = self.take(self.number(layout))
+        long = len(taken) > _LONGEST_NAME
+        self.make(LongText(taken) if long else str(taken, "utf-8", "surrogatepass"))
 
-    def push_int(self, layout: str) -> None:
-        self.push(self._number(layout))
+    def push_number(self, layout: struct.Struct) -> None:
+        self.make(self.number(layout))
 
     def push_long(self) -> None:
-        self.push(int.from_bytes(self._take(self._take(1)[0]), "little", signed=True))
-
-    def push_float(self) -> None:
-        self.push(struct.unpack(">d", self._take(8))[0])
+        self.make(int.from_bytes(self.take(self.byte()), "little", signed=True))
 
     def since_mark(self) -> list[Any]:
-        count = next((n for n, item in enumerate(reversed(self.stack)) if item is _MARK), None)
-        if count is None:
+        at = len(self.stack) - 1
+        while at >= 0 and self.stack[at] is not _MARK:
+            at -= 1
+        if at < 0:
             raise ValueError("no mark on the stack")
-        items = self.pop_list(count)
-        self.stack.pop()
+        items = self.stack[at + 1 :]
+        del self.stack[at:]
         return items
 
     def push_tuple(self, count: int) -> None:
-        at = len(self.stack) - count
-        items = tuple(self.stack[at:])
-        if len(items) != count or any(item is _MARK for item in items):
+        items = self.pop_list(count)
+        if _MARK in items:
             raise ValueError("tuple of too few items")
-        del self.stack[at:]
-        self.push(items)
+        self.make(tuple(items))
 
     def append(self, items: list[Any]) -> None:
         target = self.stack[-1]
         if not isinstance(target, list):
             raise TypeError("APPEND to what is no list")
+        self.charge(_PLACE * len(items))
         target.extend(items)
 
     def set_items(self, items: list[Any]) -> None:
@@ -177,26 +183,38 @@ class Reader:
             raise TypeError("SETITEM on what is no dict")
         if len(items) % 2:
             raise ValueError("SETITEMS with a key but no value")
+        self.charge(_ENTRY * (len(items) // 2))
         for key, value in zip(items[::2], items[1::2], strict=True):
             # Hashing a tuple nested a million deep would overflow the interpreter's stack.
             if not isinstance(key, (str, int)):
                 raise TypeError(f"a {type(key).__name__} as a key")
+            if isinstance(key, int) and abs(key) > _MAX_KEY:
+                raise ValueError("a huge number as a key")
             target[key] = value
 
     def pop_list(self, count: int) -> list[Any]:
-        return [self.stack.pop() for _ in range(count)][::-1]
+        at = len(self.stack) - count
+        if at < 0:
+            raise IndexError(f"{count} values wanted of {len(self.stack)} on the stack")
+        items = self.stack[at:]
+        del self.stack[at:]
+        return items
 
     def put(self, index: int) -> None:
+        self.charge(_ENTRY)
         self.memo[index] = self.stack[-1]
 
     def push_global(self, module: str, name: str) -> None:
         found = self.allowed.get((module, name))
         if found is None:
-            raise UnsafeFileError(
-                f"{self.where}: the pickle asks for {module}.{name}, which weights have no need "
-                f"of; {_WAY_OUT}"
-            )
+            self.refuse(module, name)
         self.push(found)
+
+    def refuse(self, module: str, name: str) -> NoReturn:
+        raise UnsafeFileError(
+            f"{self.where}: the pickle asks for {module[:200]}.{name[:200]}, which weights have no "
+            f"need of; {_WAY_OUT}"
+        )
 
     def stack_global(self) -> None:
         module, name = self.pop_list(2)
@@ -210,15 +228,15 @@ class Reader:
         # callable, since the stream itself builds only plain data.
         if isinstance(function, Global) or not callable(function):
             raise UnsafeFileError(f"{self.where}: the pickle calls what is data; {_WAY_OUT}")
+        if len(arguments) > _MAX_ARGUMENTS:
+            raise ValueError(f"a call with {len(arguments)} arguments")
+        # Before it is made: a text of 1 MB, encoded over and over, would fill the memory.
+        self.charge(sum(map(_length, arguments)))
         try:
             value = function(*arguments)
         except WeightPortError as error:  # the table's functions don't know the file
             raise type(error)(f"{self.where}: {error}") from None
-        # One text, encoded over and over, would fill the memory from a small file.
-        self.made += len(value) if isinstance(value, bytes) else 0
-        if self.made > len(self.data):
-            raise ValueError("it makes more bytes than it has")
-        self.push(value)
+        self.make(value, _MADE)
 
     def build(self) -> None:
         state = self.stack.pop()
@@ -243,45 +261,53 @@ class Reader:
         self.done = True
 
 
+def _length(value: Any) -> int:
+    """Of a text, the bytes that it may become; nothing of what no function copies."""
+    if isinstance(value, LongText):
+        return len(value.data)
+    return len(value) if isinstance(value, str) else 0
+
+
 def _build_opcodes() -> dict[int, Callable[[Reader], None]]:
     table: dict[bytes, Callable[[Reader], None]] = {
         b"\x80": Reader.protocol,
         b"\x95": Reader.frame,
         b".": Reader.stop,
-        b"(": lambda r: r.push(_MARK),
+        b"(": lambda r: r.stack.append(_MARK),
         b"0": Reader.pop,
-        b"N": lambda r: r.push(None),
-        b"\x88": lambda r: r.push(True),
-        b"\x89": lambda r: r.push(False),
-        b"J": lambda r: r.push_int("<i"),
-        b"K": lambda r: r.push_int("<B"),
-        b"M": lambda r: r.push_int("<H"),
+        b"N": lambda r: r.stack.append(None),
+        b"\x88": lambda r: r.stack.append(True),
+        b"\x89": lambda r: r.stack.append(False),
+        b"J": lambda r: r.push_number(_INT),
+        b"K": lambda r: r.stack.append(r.byte()),  # the interpreter has one of each
+        b"M": lambda r: r.push_number(_WORD),
         b"\x8a": Reader.push_long,
-        b"G": Reader.push_float,
-        b"X": lambda r: r.push_text("<I"),
-        b"\x8c": lambda r: r.push_text("<B"),
-        b"\x8d": lambda r: r.push_text("<Q"),
-        b"B": lambda r: r.push_bytes("<I"),
-        b"C": lambda r: r.push_bytes("<B"),
-        b"\x8e": lambda r: r.push_bytes("<Q"),
-        b")": lambda r: r.push(()),
-        b"t": lambda r: r.push(tuple(r.since_mark())),
+        b"G": lambda r: r.push_number(_FLOAT),
+        b"X": lambda r: r.push_text(_COUNT),
+        b"\x8c": lambda r: r.push_text(_BYTE),
+        b"\x8d": lambda r: r.push_text(_LONG_COUNT),
+        b"B": lambda r: r.push_bytes(_COUNT),
+        b"C": lambda r: r.push_bytes(_BYTE),
+        b"\x8e": lambda r: r.push_bytes(_LONG_COUNT),
+        b")": lambda r: r.stack.append(()),
+        b"t": lambda r: r.make(tuple(r.since_mark())),
         b"\x85": lambda r: r.push_tuple(1),
         b"\x86": lambda r: r.push_tuple(2),
         b"\x87": lambda r: r.push_tuple(3),
-        b"]": lambda r: r.push([]),
+        b"]": lambda r: r.make([]),
         b"a": lambda r: r.append(r.pop_list(1)),
         b"e": lambda r: r.append(r.since_mark()),
-        b"}": lambda r: r.push({}),
+        b"}": lambda r: r.make({}),
         b"s": lambda r: r.set_items(r.pop_list(2)),
         b"u": lambda r: r.set_items(r.since_mark()),
-        b"q": lambda r: r.put(r._number("<B")),
-        b"r": lambda r: r.put(r._number("<I")),
+        b"q": lambda r: r.put(r.byte()),
+        b"r": lambda r: r.put(r.number(_COUNT)),
         b"\x94": lambda r: r.put(len(r.memo)),
-        b"h": lambda r: r.push(r.memo[r._number("<B")]),
-        b"j": lambda r: r.push(r.memo[r._number("<I")]),
-        b"c": lambda r: r.push_global(r._line(), r._line()),
+        b"h": lambda r: r.stack.append(r.memo[r.byte()]),
+        b"j": lambda r: r.stack.append(r.memo[r.number(_COUNT)]),
+        b"c": lambda r: r.push_global(r.line(), r.line()),
         b"\x93": Reader.stack_global,
+        b"i": lambda r: r.refuse(r.line(), r.line()),  # a call; here to be refused by its name
         b"R": Reader.reduce,
         b"b": Reader.build,
         b"Q": Reader.persistent_id,

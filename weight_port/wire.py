@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from weight_port.buffers import MAX_DIMENSIONS
+
 VARINT, EIGHT_BYTES, BYTES, FOUR_BYTES = 0, 1, 2, 5
 _FIXED = {EIGHT_BYTES: 8, FOUR_BYTES: 4}
 
 
 def varint(data: memoryview, position: int) -> tuple[int, int]:
     """(value, where it ends) of an unsigned integer of up to 64 bits; raises ValueError."""
+    if position < len(data) and data[position] < 0x80:
+        return data[position], position + 1
     value = shift = 0
     while position < len(data) and shift < 64:
         byte = data[position]
@@ -37,9 +41,13 @@ def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
 
     Raises ValueError for bytes that are no message.
     """
-    position = 0
-    while position < len(data):
-        tag, position = varint(data, position)
+    position, end = 0, len(data)
+    while position < end:
+        tag = data[position]
+        if tag < 0x80:  # most are of one byte, and a call takes longer than the rest of this
+            position += 1
+        else:
+            tag, position = varint(data, position)
         kind = tag & 7
         if kind == VARINT:
             number, position = varint(data, position)
@@ -51,8 +59,8 @@ def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
             length = _FIXED[kind]
         else:
             raise ValueError(f"wire type {kind}")
-        if length > len(data) - position:
-            raise ValueError(f"a field of {length} bytes where {len(data) - position} are left")
+        if length > end - position:
+            raise ValueError(f"a field of {length} bytes where {end - position} are left")
         yield tag >> 3, data[position : position + length]
         position += length
 
@@ -73,20 +81,25 @@ def message(data: memoryview, number: int) -> memoryview:
 
 def text(data: memoryview, number: int) -> str:
     """The first text in one field of a message, empty where there is none; raises ValueError."""
-    return bytes(message(data, number)).decode("utf-8")
+    return str(message(data, number), "utf-8")
 
 
 def integers(data: memoryview, number: int) -> list[int]:
-    """The integers in one field of a message, packed or not; raises ValueError."""
+    """The integers in one field of a message, packed or not; raises ValueError.
+
+    No more of them than a shape may have: each would take twenty times its bytes.
+    """
     found: list[int] = []
     for at, value in fields(data):
+        if len(found) > MAX_DIMENSIONS:
+            raise ValueError("an endless shape")
         if at != number:
             continue
         if isinstance(value, int):
             found.append(value)
             continue
         position = 0
-        while position < len(value):
+        while position < len(value) and len(found) <= MAX_DIMENSIONS:
             item, position = varint(value, position)
             found.append(item)
     return found

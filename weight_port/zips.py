@@ -8,14 +8,11 @@ import zipfile
 import zlib
 from typing import Any
 
+from weight_port.contents import memory_for
 from weight_port.errors import DAMAGE, FormatError
 
 _ALIGNMENT = 64  # torch aligns storages, NumPy arrays, so that they can be memory-mapped
 _LOCAL_HEADER = 30
-# Deflate makes a thousand zeros into one byte, real weights into nine tenths: more than this is
-# a bomb, or a tensor of zeros that is not worth a risk.
-_MAX_RATIO = 20
-_ALWAYS_ALLOWED = 1 << 24
 
 
 class _View(io.RawIOBase):
@@ -79,8 +76,10 @@ def stored(data: memoryview, info: zipfile.ZipInfo, where: str) -> memoryview:
 
 def check_sizes(found: dict[str, zipfile.ZipInfo], size: int, where: str) -> None:
     """Raises FormatError where an archive of ``size`` bytes would grow out of all proportion."""
+    # Deflate makes one byte of a thousand zeros, nine of ten of real weights: more than this is a
+    # bomb, or a tensor of zeros that is not worth a risk. Stored members may overlap, too.
     total = sum(info.file_size for info in found.values())
-    if total > max(_ALWAYS_ALLOWED, _MAX_RATIO * size):
+    if total > memory_for(size):
         raise FormatError(
             f"{where}: {size} bytes that would grow to {total}: a zip bomb, not weights; if you "
             "trust it, load it with NumPy and save it uncompressed"
