@@ -1,17 +1,15 @@
-"""The networks in Paddle: a function per architecture, ``load`` for a checkpoint, ``softmax``."""
+"""The networks in Paddle: a function per architecture, ``load`` for a checkpoint, ``optimize``,
+``softmax``."""
 
 from paddle_impl.checkpoint import load, load_weights
-from paddle_impl.resnet import (
-    MODELS,
-    ResNet,
-    resnet18,
-    resnet34,
-    resnet50,
-    resnet101,
-    resnet152,
-    softmax,
-)
+from paddle_impl.optimize import optimize
+from paddle_impl.resnet import MODELS, ResNet, softmax
 
+resnet18 = MODELS["resnet18"]
+resnet34 = MODELS["resnet34"]
+resnet50 = MODELS["resnet50"]
+resnet101 = MODELS["resnet101"]
+resnet152 = MODELS["resnet152"]
 resnet18_paddleclas = MODELS["resnet18_paddleclas"]
 resnet34_paddleclas = MODELS["resnet34_paddleclas"]
 resnext50_32x4d = MODELS["resnext50_32x4d"]
@@ -33,29 +31,60 @@ resnet50_caffe = MODELS["resnet50_caffe"]
 resnet101_caffe = MODELS["resnet101_caffe"]
 resnet152_caffe = MODELS["resnet152_caffe"]
 resnet50_keras = MODELS["resnet50_keras"]
+cifar_resnet18 = MODELS["cifar_resnet18"]
+cifar_resnet34 = MODELS["cifar_resnet34"]
+cifar_resnet50 = MODELS["cifar_resnet50"]
+cifar_resnet101 = MODELS["cifar_resnet101"]
+cifar_resnet152 = MODELS["cifar_resnet152"]
+resnet20 = MODELS["resnet20"]
+resnet32 = MODELS["resnet32"]
+resnet44 = MODELS["resnet44"]
+resnet56 = MODELS["resnet56"]
+resnet110 = MODELS["resnet110"]
+resnet20_b = MODELS["resnet20_b"]
+resnet32_b = MODELS["resnet32_b"]
+resnet44_b = MODELS["resnet44_b"]
+resnet56_b = MODELS["resnet56_b"]
+resnet110_b = MODELS["resnet110_b"]
 
 __all__ = [
     "MODELS",
     "ResNet",
+    "cifar_resnet18",
+    "cifar_resnet34",
+    "cifar_resnet50",
+    "cifar_resnet101",
+    "cifar_resnet152",
     "load",
     "load_weights",
+    "optimize",
     "resnet18",
     "resnet18_paddleclas",
     "resnet18_vd",
     "resnet18_vd_paddleclas",
+    "resnet20",
+    "resnet20_b",
+    "resnet32",
+    "resnet32_b",
     "resnet34",
     "resnet34_paddleclas",
     "resnet34_vd",
     "resnet34_vd_paddleclas",
+    "resnet44",
+    "resnet44_b",
     "resnet50",
     "resnet50_caffe",
     "resnet50_keras",
     "resnet50_v1",
     "resnet50_vd",
+    "resnet56",
+    "resnet56_b",
     "resnet101",
     "resnet101_caffe",
     "resnet101_v1",
     "resnet101_vd",
+    "resnet110",
+    "resnet110_b",
     "resnet152",
     "resnet152_caffe",
     "resnet152_v1",

@@ -2,8 +2,8 @@
 
 He et al., "Deep Residual Learning for Image Recognition" (2015), with the stride on the 3x3
 convolution of a bottleneck ("v1.5", as in torchvision and PaddleClas) unless the row says
-otherwise; ResNeXt, wide, vd and the first releases' forms are rows of the same table. A module's
-path with dots as underscores is the scheme's layer name: ``res2a.branch2a`` is
+otherwise; ResNeXt, wide, vd, CIFAR's and the first releases' forms are rows of the same table. A
+module's path with dots as underscores is the scheme's layer name: ``res2a.branch2a`` is
 ``res2a_branch2a``. Every parameter also carries its Paddle 1.x name: ``res2a_branch2a_weights``,
 ``bn2a_branch2a_scale``.
 """
@@ -69,8 +69,30 @@ class Projection(ConvBN):
         return super().forward(F.avg_pool2d(x, 2, 2, ceil_mode=True) if self.pooled else x)
 
 
+class Padding(nn.Layer):
+    """The shortcut without parameters: every second pixel, and channels of zeros on both sides.
+
+    "Option A" of He et al. (2015), section 3.3, which leaves open where the zeros go.
+    """
+
+    def __init__(self, block: arch.Block) -> None:
+        super().__init__()
+        self.stride = block.stride
+        self.zeros = (block.out_channels - block.in_channels) // 2  # on either side
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, out, H/stride, W/stride)
+        x = x[:, :, :: self.stride, :: self.stride]
+        return F.pad(x, [0, 0, self.zeros, self.zeros, 0, 0, 0, 0])
+
+
+def _shortcut(block: arch.Block) -> nn.Layer:
+    if block.padded:
+        return Padding(block)
+    return Projection(block) if block.projection else nn.Identity()
+
+
 class BasicBlock(nn.Layer):
-    """3x3, 3x3 and the shortcut: the block of ResNet-18 and 34."""
+    """3x3, 3x3 and the shortcut: the block of ResNet-18 and 34, and of CIFAR's 20 to 110."""
 
     def __init__(self, block: arch.Block) -> None:
         super().__init__()
@@ -78,14 +100,12 @@ class BasicBlock(nn.Layer):
         first, second = block.strides
         self.branch2a = ConvBN(f"{name}_branch2a", cin, block.width, 3, first)
         self.branch2b = ConvBN(f"{name}_branch2b", block.width, cout, 3, second)
-        self.projection = block.projection
-        if self.projection:
-            self.branch1 = Projection(block)
+        self.branch1 = _shortcut(block)
 
     def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, out, H/stride, W/stride)
         y = F.relu(self.branch2a(x))
         y = self.branch2b(y)
-        y = y + (self.branch1(x) if self.projection else x)
+        y = y + self.branch1(x)
         return F.relu(y)
 
 
@@ -100,15 +120,13 @@ class Bottleneck(nn.Layer):
         self.branch2a = ConvBN(f"{name}_branch2a", cin, width, 1, first)
         self.branch2b = ConvBN(f"{name}_branch2b", width, width, 3, second, groups)
         self.branch2c = ConvBN(f"{name}_branch2c", width, cout, 1)
-        self.projection = block.projection
-        if self.projection:
-            self.branch1 = Projection(block)
+        self.branch1 = _shortcut(block)
 
     def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, 4*width, H/stride, W/stride)
         y = F.relu(self.branch2a(x))
         y = F.relu(self.branch2b(y))
         y = self.branch2c(y)
-        y = y + (self.branch1(x) if self.projection else x)
+        y = y + self.branch1(x)
         return F.relu(y)
 
 
@@ -116,7 +134,8 @@ class ResNet(nn.Layer):
     """Images (N, in_channels, H, W) to logits (N, num_classes), of the input's dtype.
 
     Without ``include_top``, to the feature map (N, C, ceil(H/32), ceil(W/32)), C being 512 for
-    basic blocks and 2048 for bottlenecks. ``name`` is a row of ``weight_port.arch``.
+    basic blocks and 2048 for bottlenecks; CIFAR's divide by 8 or, with three stages and C = 64, 4.
+    ``name`` is a row of ``weight_port.arch``.
     """
 
     def __init__(self, name: str, num_classes: int, in_channels: int, include_top: bool) -> None:
@@ -133,24 +152,22 @@ class ResNet(nn.Layer):
             sizes = (conv.in_channels, conv.out_channels, conv.kernel, conv.stride)
             self.add_sublayer(conv.name, ConvBN(conv.name, *sizes))
         padding, ceil_mode, _ = arch.POOLS[row.pool1]
-        self.pool1 = nn.MaxPool2D(3, 2, padding, ceil_mode=ceil_mode)
+        pool = nn.MaxPool2D(3, 2, padding, ceil_mode=ceil_mode)
+        self.pool1 = nn.Identity() if row.cifar else pool
         for block in blocks:
             self.add_sublayer(block.name, make(block))
         if include_top:
             self.pool5 = nn.AdaptiveAvgPool2D(1)
             cin = blocks[-1].out_channels
             bound = 1.0 / math.sqrt(cin)
-            self.fc = nn.Linear(
-                cin,
-                num_classes,
-                weight_attr=ParamAttr(name="fc_0.w_0", initializer=Uniform(-bound, bound)),
-                bias_attr=ParamAttr(name="fc_0.b_0", initializer=Uniform(-bound, bound)),
-            )
+            uniform = Uniform(-bound, bound)
+            weight, bias = (ParamAttr(f"fc_0.{part}_0", uniform) for part in "wb")
+            self.fc = nn.Linear(cin, num_classes, weight, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         for name in self.stem_names:
             x = F.relu(getattr(self, name)(x))  # at last (N, 64, H/2, W/2)
-        x = self.pool1(x)  # (N, 64, H/4, W/4)
+        x = self.pool1(x)  # (N, 64, H/4, W/4); CIFAR: as before, at full size
         for name in self.block_names:
             x = getattr(self, name)(x)
         if not self.include_top:
@@ -164,48 +181,19 @@ def softmax(logits: Tensor) -> Tensor:
     return F.softmax(logits, axis=1)
 
 
-def _build(name: str, num_classes: int, in_channels: int, include_top: bool) -> ResNet:
-    # Parameter names are global to a process in Paddle; the guard makes them local to this
-    # model, so that a second one can be built beside it.
-    with unique_name.guard():
-        return ResNet(name, num_classes, in_channels, include_top)
-
-
-def resnet18(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
-    """ResNet-18: 11,689,512 parameters, 1.81 GMACs at 224x224."""
-    return _build("resnet18", num_classes, in_channels, include_top)
-
-
-def resnet34(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
-    """ResNet-34: 21,797,672 parameters, 3.66 GMACs at 224x224."""
-    return _build("resnet34", num_classes, in_channels, include_top)
-
-
-def resnet50(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
-    """ResNet-50: 25,557,032 parameters, 4.09 GMACs at 224x224."""
-    return _build("resnet50", num_classes, in_channels, include_top)
-
-
-def resnet101(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
-    """ResNet-101: 44,549,160 parameters, 7.80 GMACs at 224x224."""
-    return _build("resnet101", num_classes, in_channels, include_top)
-
-
-def resnet152(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
-    """ResNet-152: 60,192,808 parameters, 11.51 GMACs at 224x224."""
-    return _build("resnet152", num_classes, in_channels, include_top)
-
-
 def _variant(name: str) -> Callable[..., ResNet]:
-    """A function like those above for another row of ``weight_port.arch``, called as the row."""
+    """The function that makes the network of a row of ``weight_port.arch``, called as the row."""
+    classes = arch.architecture(name).classes
 
-    def make(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
-        return _build(name, num_classes, in_channels, include_top)
+    def make(num_classes: int = classes, in_channels: int = 3, include_top: bool = True) -> ResNet:
+        # Parameter names are global to a process in Paddle; the guard makes them local to this
+        # model, so that a second one can be built beside it.
+        with unique_name.guard():
+            return ResNet(name, num_classes, in_channels, include_top)
 
     make.__name__ = make.__qualname__ = name
-    make.__doc__ = f"The network of the row {name!r} of weight_port.arch."
+    make.__doc__ = f"The network of the row {name!r}; its size: ``weight-port architectures``."
     return make
 
 
-MODELS = {make.__name__: make for make in (resnet18, resnet34, resnet50, resnet101, resnet152)}
-MODELS |= {name: _variant(name) for name in arch.ARCHITECTURES if name not in MODELS}
+MODELS = {name: _variant(name) for name in arch.ARCHITECTURES}

@@ -10,6 +10,9 @@ import torch
 
 import weight_port
 from pytorch_impl.resnet import MODELS, ResNet
+from weight_port.contents import Contents
+from weight_port.files import open_checkpoint
+from weight_port.naming import recognise
 
 
 def to_tensor(array: np.ndarray) -> torch.Tensor:
@@ -22,15 +25,18 @@ def to_tensor(array: np.ndarray) -> torch.Tensor:
 def load_weights(model: ResNet, tensors: Mapping[str, np.ndarray]) -> None:
     """Put tensors in any dialect into ``model``, which takes their dtype.
 
-    Raises weight_port.MismatchError where they are not the model's; it is unchanged then.
+    Their names may all begin with a wrapper's prefix (``module.`` and others of
+    ``weight_port.naming``). Raises weight_port.MismatchError where they are not the model's; it is
+    unchanged then.
     """
-    found = weight_port.detect(tensors)
+    seen = recognise(Contents(dict(tensors)))
+    found = seen.found
     if model.architecture not in (found.architecture, *found.twins):
         raise weight_port.MismatchError(
             f"the weights are those of {found.architecture}, the model is {model.architecture}"
         )
     state = weight_port.convert(
-        tensors, "pytorch_impl", include_top=model.include_top, architecture=model.architecture
+        seen.tensors, "pytorch_impl", include_top=model.include_top, architecture=model.architecture
     )
     model.to(to_tensor(next(iter(state.values()))).dtype)
     model.load_state_dict({key: to_tensor(array) for key, array in state.items()}, strict=True)
@@ -39,13 +45,14 @@ def load_weights(model: ResNet, tensors: Mapping[str, np.ndarray]) -> None:
 def load(path: str | Path, include_top: bool = True, architecture: str | None = None) -> ResNet:
     """The model that a checkpoint holds, in evaluation mode, in the checkpoint's dtype.
 
-    The file may be in any format and dialect that ``weight_port`` reads; its keys and shapes say
-    which depth and form it is; ``architecture`` names the form where they leave it open
-    (``resnet50`` has the tensors of ``resnet50_v1``). ``include_top=False`` leaves the classifier
-    out. Raises weight_port.WeightPortError for a file that is not exactly one of our networks.
+    The file may be in any format and dialect that ``weight_port`` reads, under a wrapper's prefix
+    (``module.``) too; its keys and shapes say which depth and form it is; ``architecture`` names
+    the form where they leave it open (``resnet50`` has the tensors of ``resnet50_v1``).
+    ``include_top=False`` leaves the classifier out. Raises weight_port.WeightPortError for a file
+    that is not exactly one of our networks.
     """
-    tensors = weight_port.read(path)
-    found = weight_port.detect(tensors, architecture=architecture)
+    seen = recognise(open_checkpoint(path).contents, architecture=architecture)
+    found = seen.found
     model = MODELS[found.architecture](found.num_classes, found.in_channels, include_top)
-    load_weights(model, tensors)
+    load_weights(model, seen.tensors)
     return model.eval()

@@ -2,8 +2,8 @@
 
 He et al., "Deep Residual Learning for Image Recognition" (2015), with the stride on the 3x3
 convolution of a bottleneck ("v1.5", as in torchvision and PaddleClas) unless the row says
-otherwise; ResNeXt, wide, vd and the first releases' forms are rows of the same table. A module's
-path with dots as underscores is the scheme's layer name: ``res2a.branch2a`` is
+otherwise; ResNeXt, wide, vd, CIFAR's and the first releases' forms are rows of the same table. A
+module's path with dots as underscores is the scheme's layer name: ``res2a.branch2a`` is
 ``res2a_branch2a``.
 """
 
@@ -45,21 +45,41 @@ class Projection(ConvBN):
         return super().forward(F.avg_pool2d(x, 2, 2, ceil_mode=True) if self.pooled else x)
 
 
+class Padding(nn.Module):
+    """The shortcut without parameters: every second pixel, and channels of zeros on both sides.
+
+    "Option A" of He et al. (2015), section 3.3, which leaves open where the zeros go.
+    """
+
+    def __init__(self, block: arch.Block) -> None:
+        super().__init__()
+        self.stride = block.stride
+        self.zeros = (block.out_channels - block.in_channels) // 2  # on either side
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, out, H/stride, W/stride)
+        x = x[:, :, :: self.stride, :: self.stride]
+        return F.pad(x, (0, 0, 0, 0, self.zeros, self.zeros))
+
+
+def _shortcut(block: arch.Block) -> nn.Module:
+    if block.padded:
+        return Padding(block)
+    return Projection(block) if block.projection else nn.Identity()
+
+
 class BasicBlock(nn.Module):
-    """3x3, 3x3 and the shortcut: the block of ResNet-18 and 34."""
+    """3x3, 3x3 and the shortcut: the block of ResNet-18 and 34, and of CIFAR's 20 to 110."""
 
     def __init__(self, block: arch.Block) -> None:
         super().__init__()
         self.branch2a = ConvBN(block.in_channels, block.width, 3, block.strides[0])
         self.branch2b = ConvBN(block.width, block.out_channels, 3, block.strides[1])
-        self.projection = block.projection
-        if self.projection:
-            self.branch1 = Projection(block)
+        self.branch1 = _shortcut(block)
 
     def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, out, H/stride, W/stride)
         y = F.relu(self.branch2a(x), inplace=True)
         y = self.branch2b(y)
-        y += self.branch1(x) if self.projection else x
+        y += self.branch1(x)
         return F.relu(y, inplace=True)
 
 
@@ -71,15 +91,13 @@ class Bottleneck(nn.Module):
         self.branch2a = ConvBN(block.in_channels, block.width, 1, block.strides[0])
         self.branch2b = ConvBN(block.width, block.width, 3, block.strides[1], block.groups)
         self.branch2c = ConvBN(block.width, block.out_channels, 1)
-        self.projection = block.projection
-        if self.projection:
-            self.branch1 = Projection(block)
+        self.branch1 = _shortcut(block)
 
     def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, 4*width, H/stride, W/stride)
         y = F.relu(self.branch2a(x), inplace=True)
         y = F.relu(self.branch2b(y), inplace=True)
         y = self.branch2c(y)
-        y += self.branch1(x) if self.projection else x
+        y += self.branch1(x)
         return F.relu(y, inplace=True)
 
 
@@ -87,7 +105,8 @@ class ResNet(nn.Module):
     """Images (N, in_channels, H, W) to logits (N, num_classes), of the input's dtype.
 
     Without ``include_top``, to the feature map (N, C, ceil(H/32), ceil(W/32)), C being 512 for
-    basic blocks and 2048 for bottlenecks. ``name`` is a row of ``weight_port.arch``.
+    basic blocks and 2048 for bottlenecks; CIFAR's divide by 8 or, with three stages and C = 64, 4.
+    ``name`` is a row of ``weight_port.arch``.
     """
 
     def __init__(self, name: str, num_classes: int, in_channels: int, include_top: bool) -> None:
@@ -104,7 +123,8 @@ class ResNet(nn.Module):
             module = ConvBN(conv.in_channels, conv.out_channels, conv.kernel, conv.stride)
             self.add_module(conv.name, module)
         padding, ceil_mode, _ = arch.POOLS[row.pool1]
-        self.pool1 = nn.MaxPool2d(3, 2, padding, ceil_mode=ceil_mode)
+        pool = nn.MaxPool2d(3, 2, padding, ceil_mode=ceil_mode)
+        self.pool1 = nn.Identity() if row.cifar else pool
         for block in blocks:
             self.add_module(block.name, make(block))
         if include_top:
@@ -115,7 +135,7 @@ class ResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         for name in self.stem_names:
             x = F.relu(getattr(self, name)(x), inplace=True)  # at last (N, 64, H/2, W/2)
-        x = self.pool1(x)  # (N, 64, H/4, W/4)
+        x = self.pool1(x)  # (N, 64, H/4, W/4); CIFAR: as before, at full size
         for name in self.block_names:
             x = getattr(self, name)(x)
         if not self.include_top:
@@ -129,41 +149,16 @@ def softmax(logits: Tensor) -> Tensor:
     return F.softmax(logits, dim=1)
 
 
-def resnet18(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
-    """ResNet-18: 11,689,512 parameters, 1.81 GMACs at 224x224."""
-    return ResNet("resnet18", num_classes, in_channels, include_top)
-
-
-def resnet34(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
-    """ResNet-34: 21,797,672 parameters, 3.66 GMACs at 224x224."""
-    return ResNet("resnet34", num_classes, in_channels, include_top)
-
-
-def resnet50(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
-    """ResNet-50: 25,557,032 parameters, 4.09 GMACs at 224x224."""
-    return ResNet("resnet50", num_classes, in_channels, include_top)
-
-
-def resnet101(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
-    """ResNet-101: 44,549,160 parameters, 7.80 GMACs at 224x224."""
-    return ResNet("resnet101", num_classes, in_channels, include_top)
-
-
-def resnet152(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
-    """ResNet-152: 60,192,808 parameters, 11.51 GMACs at 224x224."""
-    return ResNet("resnet152", num_classes, in_channels, include_top)
-
-
 def _variant(name: str) -> Callable[..., ResNet]:
-    """A function like those above for another row of ``weight_port.arch``, called as the row."""
+    """The function that makes the network of a row of ``weight_port.arch``, called as the row."""
+    classes = arch.architecture(name).classes
 
-    def make(num_classes: int = 1000, in_channels: int = 3, include_top: bool = True) -> ResNet:
+    def make(num_classes: int = classes, in_channels: int = 3, include_top: bool = True) -> ResNet:
         return ResNet(name, num_classes, in_channels, include_top)
 
     make.__name__ = make.__qualname__ = name
-    make.__doc__ = f"The network of the row {name!r} of weight_port.arch."
+    make.__doc__ = f"The network of the row {name!r}; its size: ``weight-port architectures``."
     return make
 
 
-MODELS = {make.__name__: make for make in (resnet18, resnet34, resnet50, resnet101, resnet152)}
-MODELS |= {name: _variant(name) for name in arch.ARCHITECTURES if name not in MODELS}
+MODELS = {name: _variant(name) for name in arch.ARCHITECTURES}
