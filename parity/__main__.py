@@ -6,88 +6,192 @@ Exit status: 0 equal, 1 different, 2 not runnable.
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import sys
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import weight_port
-from parity import images, report
-from parity.compare import TOLERANCES
+# Outputs are compared while the workers compute: threads of NumPy's own would wait for one another
+# on the workers' cores (28 s for a ResNet-50 instead of 19).
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import weight_port  # before NumPy is imported, which reads it
+from parity import device, dumps, images, report
+from parity.found import FRAMEWORKS, Machine, Report
 from parity.launch import WorkerError
+from parity.plan import MODES, Options
+from parity.precision import PRECISIONS
 from parity.run import run
-from weight_port import arch, disk
+from parity.subject import Given, UsageError, subject
+from weight_port import arch
+
+OUT = Path("build", "parity")
+_ERRORS = (UsageError, images.ImageError, weight_port.WeightPortError, WorkerError)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _several(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+    """A type for argparse: names from ``known``, separated by commas."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(text.split(",")))
+        if unknown := [name for name in names if name not in known]:
+            wrong = ",".join(unknown)
+            raise argparse.ArgumentTypeError(f"{wrong!r}: one of {', '.join(known)}")
+        return names
+
+    return parse
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
+
+
+# -- words
+
+
+def _add_given(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--weights", type=Path, metavar="FILE", help="checkpoint for both; else drawn from --seed")
+    add("--images", type=Path, nargs="+", default=[], metavar="PATH", help="files or folders; else "
+        "drawn from --seed")  # fmt: skip
+    add("--size", type=_whole, metavar="PIXELS",
+        help="side of the images (default: the network's, 224 or CIFAR's 32)")  # fmt: skip
+    add("--seed", type=_whole, default=0, help="of weights, images and labels not given")
+    add("--precision", type=_several(tuple(PRECISIONS)), default=("float64", "float32"),
+        metavar="A,B,…", help=f"of {', '.join(PRECISIONS)} (default: float64,float32)")  # fmt: skip
+    add("--mode", type=_several(MODES), default=("eval",), metavar="A,B",
+        help="eval, train or eval,train (default: eval)")  # fmt: skip
+    add("--isolate", action="store_true",
+        help="also feed every layer the reference's input: each layer's own error")  # fmt: skip
+    add("--backward", action="store_true", help="also the gradients of a loss")
+    add("--train-steps", type=_whole, default=0, metavar="N", help="also N steps of SGD")
+    add("--device", choices=device.CHOICES, default="auto", help="gpu if both have one (auto)")
+    for side in FRAMEWORKS:
+        add(f"--{side}-python", metavar="PYTHON", help=f"interpreter of {side}'s own environment")
+
+
+def _add_shown(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--layers", action="store_true", help="print every output")
+    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR",
+                        help=f"where MODEL.json and MODEL.html go (default: {OUT})")  # fmt: skip
+
+
+class _List(argparse.Action):
+    """``--list``: the networks, from the table that everything comes from."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print("\n".join(arch.ARCHITECTURES))
+        parser.exit()
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m parity",
-        description="Run one network with the same weights in PyTorch and in Paddle and compare "
-        "the logits and every named layer. Exit status: 0 equal, 1 different, 2 not runnable.",
+        description="Run networks with the same weights in PyTorch and in Paddle and compare every "
+        "named layer. `python -m parity dump` and `compare` do the halves of it on two machines. "
+        "Exit status: 0 equal, 1 different, 2 not runnable.",
     )
-    parser.add_argument("model", choices=list(arch.ARCHITECTURES))
-    parser.add_argument(
-        "--weights", type=Path, required=True, metavar="FILE", help="checkpoint for both frameworks"
-    )
-    parser.add_argument(
-        "--torch-weights",
-        type=Path,
-        metavar="FILE",
-        help="your port: PyTorch loads this one, Paddle the other",
-    )
-    parser.add_argument(
-        "--images", type=Path, nargs="+", required=True, metavar="PATH", help="files or folders"
-    )
-    parser.add_argument(
-        "--precision",
-        default=",".join(TOLERANCES),
-        help=f"comma-separated, of {', '.join(TOLERANCES)} (default: all)",
-    )
-    parser.add_argument("--size", type=int, default=224, help="side of the images (default: 224)")
-    parser.add_argument("--layers", action="store_true", help="print every layer")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="store the report; replaces FILE")
+    parser.add_argument("models", nargs="+", metavar="MODEL", choices=list(arch.ARCHITECTURES),
+                        help="see --list")  # fmt: skip
+    parser.add_argument("--list", action=_List, nargs=0, help="list the networks")
+    _add_given(parser)
+    parser.add_argument("--torch-weights", type=Path, metavar="FILE",
+                        help="your port: PyTorch loads this one, Paddle the other")  # fmt: skip
+    _add_shown(parser)
     return parser
 
 
-class _UsageError(Exception):
-    """The command's words are wrong."""
+def _options(words: argparse.Namespace) -> Options:
+    return Options(words.precision, words.mode, words.isolate, words.backward, words.train_steps)
 
 
-def _check_weights(path: Path, model: str) -> None:
-    """Refuse, before anything runs, a checkpoint that is not the named model's."""
-    tensors = weight_port.read(path)
-    found = weight_port.detect(tensors)
-    if model != found.architecture and model not in found.twins:
-        raise _UsageError(f"{path}: holds {found.architecture}, not {model}")
-    weight_port.check(tensors, found)
-    if found.in_channels != 3:
-        raise _UsageError(f"{path}: takes {found.in_channels} channels; photographs have 3")
+def _machine(words: argparse.Namespace) -> Machine:
+    given = {side: getattr(words, f"{side}_python") for side in FRAMEWORKS}
+    pythons = {side: python for side, python in given.items() if python is not None}
+    return Machine(device.choose(words.device, pythons, _say), pythons)
 
 
-def _precisions(given: str) -> list[str]:
-    wanted = given.split(",")
-    if unknown := [name for name in wanted if name not in TOLERANCES]:
-        raise _UsageError(f"--precision {','.join(unknown)}: one of {', '.join(TOLERANCES)}")
-    return wanted
+# -- commands
 
 
-def main(arguments: list[str] | None = None) -> int:
+def _show(found: Report, words: argparse.Namespace) -> int:
+    """Print and keep a report; returns the exit status."""
+    record = report.as_json(found)
+    print(report.text(record, words.layers))
+    kept, shown = report.write(record, words.out)
+    _say(f"record: {kept}\npage: {shown}")
+    return {"EQUAL": 0, "DIFFERENT": 1}.get(record["verdict"], 2)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Both frameworks, and every model in turn."""
+    words = _parser().parse_args(arguments)
+    if len(words.models) > 1 and words.weights is not None:
+        raise UsageError("--weights are those of one network: name one MODEL")
+    machine, worst = _machine(words), 0
+    with tempfile.TemporaryDirectory(prefix="resnet-parity-") as folder:
+        for model in words.models:
+            given = Given(words.weights, words.torch_weights, words.images, words.size, words.seed)
+            found = run(subject(model, given, Path(folder), _say), _options(words), machine, _say)
+            status = _show(found, words)
+            worst = 1 if 1 in (status, worst) else max(status, worst)
+    return worst
+
+
+def _dump(arguments: Sequence[str]) -> int:
+    """One framework's outputs, kept in a folder."""
+    parser = argparse.ArgumentParser(prog="python -m parity dump", description=_dump.__doc__)
+    parser.add_argument("framework", choices=FRAMEWORKS)
+    parser.add_argument("model", choices=list(arch.ARCHITECTURES), metavar="MODEL")
+    parser.add_argument("out", type=Path, metavar="DIR", help="a new folder")
+    _add_given(parser)
+    words = parser.parse_args(arguments)
+    if words.weights is None:
+        raise UsageError("dump needs --weights: the other machine must have the same")
+    python = getattr(words, f"{words.framework}_python")
+    machine = Machine(
+        "cpu" if words.device == "auto" else words.device,
+        {words.framework: python} if python else {},
+    )
+    given = Given(words.weights, None, words.images, words.size, words.seed)
+    with tempfile.TemporaryDirectory(prefix="resnet-parity-") as folder:
+        made = subject(words.model, given, Path(folder), _say)
+        dumps.dump(words.framework, made, _options(words), machine, words.out)
+    _say(f"dump: {words.out}")
+    return 0
+
+
+def _compare(arguments: Sequence[str]) -> int:
+    """Compare a dump of each framework."""
+    parser = argparse.ArgumentParser(prog="python -m parity compare", description=_compare.__doc__)
+    parser.add_argument("dumps", type=Path, nargs=2, metavar="DUMP")
+    _add_shown(parser)
+    words = parser.parse_args(arguments)
+    return _show(dumps.compare(tuple(words.dumps), _say), words)
+
+
+COMMANDS = {"dump": _dump, "compare": _compare}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    options = _parser().parse_args(arguments)
-    weights = {"torch": options.torch_weights or options.weights, "paddle": options.weights}
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    command = COMMANDS.get(given[0]) if given else None
     try:
-        for path in dict.fromkeys(weights.values()):
-            _check_weights(path, options.model)
-        precisions = _precisions(options.precision)
-        batch = images.batch(options.images, options.size)
-        found = run(options.model, batch, weights, precisions, lambda s: print(s, file=sys.stderr))
-    except (_UsageError, images.ImageError, weight_port.WeightPortError, WorkerError) as error:
+        return command(given[1:]) if command else _run(given)
+    except _ERRORS as error:
         print(f"parity: {error}", file=sys.stderr)
         return 2
-    print(report.text(found, options.layers))
-    if options.json:
-        with disk.new_file(options.json, force=True) as stream:
-            stream.write(json.dumps(report.as_json(found), indent=1).encode())
-    return 0 if found.passed else 1
+    except KeyboardInterrupt:
+        print("parity: stopped; nothing half-written is left", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -7,116 +7,96 @@ counts. The reference is the float64 output.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-# Largest relative L2 difference between the two frameworks, logits and layers alike.
-#
-# float64: with the same batch-norm epsilon the logits differ by 2.3e-15 (depth 50) to 2.1e-14
-# (152); 1e-12 leaves room for other blockings of the sums and none for a different function: a
-# single weight changed in its sixth digit shows.
-# float32: 2.2e-6 (50) to 2.0e-5 (152), each framework as far from float64 as from the other; 1e-4
-# leaves room for other kernels and still shows a missing epsilon or TF32 (1e-3).
-TOLERANCES = {"float64": 1e-12, "float32": 1e-4}
+from parity import metrics
+from parity.precision import FACTOR, PRECISIONS, Precision
 
-_CHUNK = 1 << 20  # elements compared at a time, so that memory stays small at any depth
+# Largest relative L2 difference of any layer, by dtype: see ``precision``.
+TOLERANCES = {name: PRECISIONS[name].layer for name in ("float64", "float32")}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One output in both frameworks, at one precision."""
+    """One output in both frameworks, at one precision. What was not measured is NaN."""
 
     name: str
     shape: tuple[int, ...]
-    dtype: str
+    precision: str
     passed: bool
     problem: str = ""  # why it failed
-    max_abs: float = math.nan  # largest |torch - paddle|
+    allowed: float = math.nan  # relative L2
     relative_l2: float = math.nan  # ||torch - paddle|| / ||reference||
     torch_error: float = math.nan  # ||torch - reference|| / ||reference||
     paddle_error: float = math.nan
+    torch_ulps: float = math.nan  # the same over the precision's epsilon
+    paddle_ulps: float = math.nan
+    max_abs: float = math.nan  # largest |torch - paddle|
+    max_rel: float = math.nan  # largest |torch - paddle| / max(|torch|, |paddle|)
+    max_ulps: float = math.nan  # largest |torch - paddle| in units of the last place; see metrics
+    cosine: float = math.nan
     bit_equal: bool = False
+    step: int = 0  # of training
+    explained: str = ""  # a known difference that was taken out before comparing
+    unexplained_l2: float = math.nan  # relative L2 before that
+    # Of |torch - paddle| in units of the last place, over a sample of the elements.
+    quantiles: dict[str, float] = field(default_factory=dict)
+    histogram: dict[str, list[int]] = field(default_factory=dict)  # see metrics.EDGES
+
+    @property
+    def nearer(self) -> str:
+        """The framework nearer to float64: torch, paddle, or "" where they are within a tenth."""
+        torch, paddle = self.torch_error, self.paddle_error
+        if not torch > 1.1 * paddle and not paddle > 1.1 * torch:
+            return ""
+        return "torch" if torch < paddle else "paddle"
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data; what was not measured is null, since JSON has no NaN."""
-        return {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in asdict(self).items()
-        }
+        """Plain data, to six digits; what was not measured is null, since JSON has no NaN."""
+        plain = {key: _plain(value) for key, value in asdict(self).items()}
+        return {**plain, "cosine": _plain(self.cosine, 17), "nearer": self.nearer}
 
 
-@dataclass
-class _Sums:
-    """What one pass over the elements gathers."""
-
-    difference: float = 0.0
-    torch_error: float = 0.0
-    paddle_error: float = 0.0
-    reference: float = 0.0
-    max_abs: float = 0.0
-    bit_equal: bool = True
+def _plain(value: Any, digits: int = 6) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(inner, digits) for key, inner in value.items()}
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.{digits}g}") if math.isfinite(value) else None
 
 
-def _first_problem(torch: np.ndarray | None, paddle: np.ndarray | None, dtype: str) -> str:
+def _first_problem(
+    torch: np.ndarray | None,
+    paddle: np.ndarray | None,
+    reference: np.ndarray | None,
+    precision: Precision,
+) -> str:
     """What forbids comparing values at all, "" where nothing does."""
     if torch is None or paddle is None:
         return f"no output from {'torch' if torch is None else 'paddle'}"
     if torch.shape != paddle.shape:
         return f"shapes differ: torch {list(torch.shape)}, paddle {list(paddle.shape)}"
     for side, array in (("torch", torch), ("paddle", paddle)):
-        if array.dtype != np.dtype(dtype):
-            return f"dtype: {side} gave {array.dtype}, {dtype} was asked"
+        if array.dtype.name != precision.dtype:
+            return f"dtype: {side} gave {array.dtype}, {precision.dtype} was asked"
         if not array.size:
             return f"{side} gave an empty output"
+    if reference is None or reference.shape != torch.shape:
+        return "no float64 reference of the same shape"
     return ""
 
 
-def _chunks(*arrays: np.ndarray) -> Any:
-    flat = [array.reshape(-1) for array in arrays]
-    for start in range(0, flat[0].size, _CHUNK):
-        yield tuple(array[start : start + _CHUNK] for array in flat)
-
-
-def _not_finite(torch: np.ndarray, paddle: np.ndarray, reference: np.ndarray) -> str:
-    """Which side holds NaN or infinity, and how many, "" for none."""
-    counts = [0, 0, 0]
-    for parts in _chunks(torch, paddle, reference):
-        for side, part in enumerate(parts):
-            counts[side] += part.size - int(np.isfinite(part).sum())
-    named = zip(("torch", "paddle", "the float64 reference"), counts, strict=True)
-    bad = [f"{count} of {torch.size} in {side}" for side, count in named if count]
-    return f"NaN or infinity: {', '.join(bad)}" if bad else ""
-
-
-def _square_sum(array: np.ndarray) -> float:
-    return float(np.dot(array, array))
-
-
-def _sum_up(torch: np.ndarray, paddle: np.ndarray, reference: np.ndarray) -> _Sums:
-    """One pass in float64; NaN and infinity anywhere make a sum not finite."""
-    sums = _Sums()
-    bits = np.dtype(f"u{torch.dtype.itemsize}")
-    for t, p, r in _chunks(torch, paddle, reference):
-        sums.bit_equal = sums.bit_equal and np.array_equal(t.view(bits), p.view(bits))
-        t, p, r = (np.asarray(part, dtype=np.float64) for part in (t, p, r))
-        difference = t - p
-        sums.max_abs = max(sums.max_abs, float(np.abs(difference).max()))
-        sums.difference += _square_sum(difference)
-        sums.torch_error += _square_sum(t - r)
-        sums.paddle_error += _square_sum(p - r)
-        sums.reference += _square_sum(r)
-    return sums
-
-
-def _ratio(part: float, whole: float) -> float:
-    """Ratio of two norms from their squares; a difference from an all-zero output is infinite."""
-    if whole == 0:
-        return 0.0 if part == 0 else math.inf
-    if not math.isfinite(part):
-        return math.inf
-    return math.sqrt(part / whole)
+def allowed(precision: Precision, what: str, errors: tuple[float, float]) -> float:
+    """The largest relative L2 difference that passes: the bound, or less where both are precise."""
+    bound: float = getattr(precision, what)
+    # In float64 one of the two is the reference, which has no error. In gradients, and in weights
+    # that gradients moved, one element behind a ReLU may be all of a framework's own error.
+    if precision.name == "float64" or what in ("gradient", "step"):
+        return bound
+    return min(bound, FACTOR * max(precision.epsilon, min(errors)))
 
 
 def compare(
@@ -125,39 +105,38 @@ def compare(
     paddle: np.ndarray | None,
     reference: np.ndarray | None,
     precision: str,
+    what: str = "layer",
+    step: int = 0,
 ) -> Comparison:
     """Compare one output of both frameworks, and each with the float64 ``reference``.
 
-    Arrays of any one shape; ``precision`` is a key of TOLERANCES and the dtype that both must
-    have. None stands for an output that was not produced, and fails.
+    Arrays of any one shape; ``precision`` is a key of PRECISIONS, whose dtype both must have;
+    ``what`` (logits, layer, gradient or step) chooses its outer bound. None stands for an output
+    that was not produced, and fails.
     """
+    row = PRECISIONS[precision]
     there = torch if torch is not None else paddle
     shape = tuple(there.shape) if there is not None else ()
-    problem = _first_problem(torch, paddle, precision)
-    if not problem and (reference is None or reference.shape != shape):
-        problem = "no float64 reference of the same shape"
+    problem = _first_problem(torch, paddle, reference, row)
     if problem or torch is None or paddle is None or reference is None:
-        return Comparison(name, shape, precision, False, problem)
-    with np.errstate(invalid="ignore", over="ignore"):
-        sums = _sum_up(torch, paddle, reference)
-    squares = (sums.difference, sums.torch_error, sums.paddle_error, sums.reference)
-    if not all(map(math.isfinite, squares)) and (gate := _not_finite(torch, paddle, reference)):
-        return Comparison(name, shape, precision, False, gate)
-    relative = _ratio(sums.difference, sums.reference)
-    if sums.reference == 0 and sums.max_abs > 0:  # squares that small are zero in float64
-        relative = math.inf
-    tolerance = TOLERANCES[precision]
+        return Comparison(name, shape, precision, False, problem, step=step)
+    distributed = what != "step"  # of thousands, the figures say enough
+    found = metrics.measure(torch, paddle, reference, row.epsilon, distributed)
+    if isinstance(found, str):
+        return Comparison(name, shape, precision, False, found, step=step)
+    limit = allowed(row, what, (found.torch_error, found.paddle_error))
     # Written so that NaN can't pass: a comparison with it is false.
-    passed = relative <= tolerance
+    passed = found.relative_l2 <= limit
+    problem = "" if passed else f"relative L2 {found.relative_l2:.1e} is over {limit:.1e}"
     return Comparison(
         name,
         shape,
         precision,
         passed,
-        "" if passed else f"relative L2 {relative:.1e} is over {tolerance:.0e}",
-        sums.max_abs,
-        relative,
-        _ratio(sums.torch_error, sums.reference),
-        _ratio(sums.paddle_error, sums.reference),
-        sums.bit_equal,
+        problem,
+        limit,
+        step=step,
+        torch_ulps=found.torch_error / row.epsilon,
+        paddle_ulps=found.paddle_error / row.epsilon,
+        **vars(found),
     )

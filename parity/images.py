@@ -54,3 +54,21 @@ def load(path: Path, size: int = 224) -> np.ndarray:
 def batch(paths: Sequence[Path], size: int = 224) -> np.ndarray:
     """All images as float32 (N, 3, size, size). Raises ImageError."""
     return np.stack([load(path, size) for path in find(paths)])
+
+
+def made(count: int, channels: int, size: int, seed: int) -> np.ndarray:
+    """A stand-in for photographs: float32 (count, channels, size, size), equal for equal seeds.
+
+    Soft shapes with a little noise, normalised like images: neighbours are alike, as in
+    photographs, and no two images are.
+    """
+    random = np.random.default_rng(seed)
+    coarse = random.standard_normal((count, channels, 9, 9))
+    at = np.linspace(0, 8, size)
+    low = np.minimum(at.astype(int), 7)
+    part = at - low
+    for axis in (2, 3):  # linear between the points, along one axis and then the other
+        weight = part.reshape(-1, 1) if axis == 2 else part
+        coarse = (1 - weight) * coarse.take(low, axis) + weight * coarse.take(low + 1, axis)
+    noise = 0.1 * random.standard_normal(coarse.shape)
+    return (coarse + noise).astype(np.float32)

@@ -19,6 +19,9 @@ from typing import Any
 _DROPPED = ("FLAGS_", "OMP_", "KMP_", "GOMP_", "MKL_", "ONEDNN_", "DNNL_", "TORCH_", "GLOG_")
 
 
+_HERE = Path(__file__).resolve().parents[1]
+
+
 class WorkerError(Exception):
     """A worker process failed; the message holds the end of what it printed."""
 
@@ -56,46 +59,93 @@ def available_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def environment(threads: int, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+def environment(threads: int, extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
     """The parent's environment without what tunes the frameworks, plus ``settings``."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(_DROPPED)}
-    return {**kept, **settings(threads), **(extra or {})}
+    wanted = {**kept, **settings(threads), **(extra or {})}
+    return {key: value for key, value in wanted.items() if value is not None}
+
+
+class Worker:
+    """``python -m module JOB RESULT`` in a process of its own; use it in a ``with`` block.
+
+    ``job`` is written to JOB as JSON. ``python`` is the interpreter of another environment, where
+    the framework lives in one; it takes this package from here. ``extra`` adds variables to the
+    environment, None takes one out.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        job: Mapping[str, Any],
+        *,
+        python: str | Path | None = None,
+        threads: int | None = None,
+        extra: Mapping[str, str | None] | None = None,
+    ) -> None:
+        self._module = module
+        self._folder = tempfile.TemporaryDirectory(prefix="resnet-parity-")
+        self._result, self._log = (Path(self._folder.name, n) for n in ("result.json", "log"))
+        job_file = Path(self._folder.name, "job.json")
+        job_file.write_text(json.dumps(job))
+        variables = environment(threads or available_threads(), extra)
+        if python is not None:
+            variables["PYTHONPATH"] = os.pathsep.join(
+                filter(None, (str(_HERE), variables.get("PYTHONPATH", "")))
+            )
+        command = [str(python or sys.executable), "-W", "ignore", "-m", module]
+        command += [str(job_file), str(self._result)]
+        try:
+            with open(self._log, "wb") as log:
+                self._process = subprocess.Popen(
+                    command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                )
+        except OSError as error:
+            self._folder.cleanup()
+            raise WorkerError(f"{command[0]}: can't be run: {error.strerror}") from None
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._folder.cleanup()
+
+    def failed(self) -> bool:
+        """Whether it has ended without a result."""
+        return self._process.poll() is not None and (
+            self._process.returncode != 0 or not self._result.exists()
+        )
+
+    def result(self, timeout: float | None = None) -> dict[str, Any]:
+        """The JSON object that it wrote to RESULT, once it ends.
+
+        Raises WorkerError where it failed or takes more than ``timeout`` seconds.
+        """
+        try:
+            status = self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise WorkerError(f"{self._module}: no result after {timeout:.0f} s") from None
+        if self.failed():
+            said = self._log.read_text(errors="replace").strip().splitlines()[-12:]
+            raise WorkerError(f"{self._module}: exit status {status}\n" + "\n".join(said))
+        found: dict[str, Any] = json.loads(self._result.read_text())
+        return found
 
 
 def run_worker(
     module: str,
     job: Mapping[str, Any],
     *,
+    python: str | Path | None = None,
     threads: int | None = None,
-    extra: Mapping[str, str] | None = None,
+    extra: Mapping[str, str | None] | None = None,
     timeout: float | None = None,
 ) -> dict[str, Any]:
-    """Run ``python -m module JOB RESULT`` and return the JSON object that it writes to RESULT.
-
-    ``job`` is written to JOB as JSON. Raises WorkerError where the process fails or takes more
-    than ``timeout`` seconds.
-    """
-    with tempfile.TemporaryDirectory(prefix="resnet-parity-") as folder:
-        job_file, result_file = Path(folder, "job.json"), Path(folder, "result.json")
-        job_file.write_text(json.dumps(job))
-        command = [sys.executable, "-W", "ignore", "-m", module, str(job_file), str(result_file)]
-        try:
-            done = subprocess.run(
-                command,
-                env=environment(threads or available_threads(), extra),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=timeout,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise WorkerError(f"{module}: no result after {timeout:.0f} s") from None
-        if done.returncode or not result_file.exists():
-            said = (done.stderr or done.stdout).strip().splitlines()[-12:]
-            raise WorkerError(f"{module}: exit status {done.returncode}\n" + "\n".join(said))
-        result: dict[str, Any] = json.loads(result_file.read_text())
-        return result
+    """Run a Worker to its end; returns its result. Raises WorkerError."""
+    with Worker(module, job, python=python, threads=threads, extra=extra) as worker:
+        return worker.result(timeout)
 
 
 def serve(work: Any) -> None:

@@ -1,120 +1,37 @@
-"""A run's report as text and as JSON."""
+"""A run's report as plain data and as text; the page is made of the same data by ``page``."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
-from parity import context
-from parity.compare import TOLERANCES, Comparison
+from parity import context, metrics, page
+from parity.found import Found, Report
 from parity.launch import settings
-from parity.run import PADDLE_EPSILON, Report
+from parity.plan import PADDLE_EPSILON, Output, pool_gradient
+from parity.precision import FACTOR
+from weight_port import arch, disk
 
-_COLUMNS = (
-    "precision",
-    "output",
-    "shape",
-    "max abs",
-    "relative L2",
-    "allowed",
-    "torch error",
-    "paddle error",
-    "verdict",
-)
+SCHEMA = 2
+Record = dict[str, Any]
 
 
-def _number(value: float) -> str:
-    return "–" if value != value else f"{value:.1e}" if value else "0"
+def verdict(report: Report) -> str:
+    """EQUAL; DIFFERENT; or NOT RUN, where nothing differs but not all could be run."""
+    if report.passed:
+        return "EQUAL"
+    return "DIFFERENT" if report.different else "NOT RUN"
 
 
-def _row(output: Comparison, label: str = "") -> list[str]:
-    return [
-        output.dtype,
-        label or output.name,
-        "×".join(map(str, output.shape)),
-        _number(output.max_abs),
-        _number(output.relative_l2),
-        f"{TOLERANCES[output.dtype]:.0e}",
-        _number(output.torch_error),
-        "reference" if output.dtype == "float64" else _number(output.paddle_error),
-        "equal" if output.passed else "DIFFERENT",
-    ]
-
-
-def _severity(output: Comparison) -> tuple[bool, float]:
-    """What could not be measured at all is worst."""
-    return not output.passed and output.relative_l2 != output.relative_l2, output.relative_l2
-
-
-def of_precision(report: Report, precision: str) -> tuple[Comparison, list[Comparison]]:
-    """(the logits, the layers in order) of one precision."""
-    logits, *layers = (output for output in report.outputs if output.dtype == precision)
-    return logits, layers
-
-
-def _rows(report: Report, every_layer: bool) -> list[list[str]]:
-    rows = []
-    for precision in report.top1_agree:
-        logits, layers = of_precision(report, precision)
-        rows.append(_row(logits))
-        if every_layer:
-            rows += map(_row, layers)
-        else:
-            worst = max(layers, key=_severity)
-            rows.append(_row(worst, f"{worst.name} (largest of {len(layers)} layers)"))
-    return rows
-
-
-def _failures(report: Report) -> list[str]:
-    lines = []
-    for precision in report.top1_agree:
-        logits, layers = of_precision(report, precision)
-        wrong = [layer for layer in layers if not layer.passed]
-        if wrong:
-            lines.append(
-                f"{precision}: first layer that differs: {wrong[0].name}: {wrong[0].problem} "
-                f"({len(wrong)} of {len(layers)} layers differ)"
-            )
-        if not logits.passed:
-            lines.append(f"{precision}: logits: {logits.problem}")
-    return lines
-
-
-def _facts(report: Report) -> list[str]:
-    agree = ", ".join(f"{count} in {precision}" for precision, count in report.top1_agree.items())
-    equal = ", ".join(
-        f"{sum(layer.bit_equal for layer in of_precision(report, precision)[1])} in {precision}"
-        for precision in report.top1_agree
-    )
-    effect = f"its own 1e-5 would move the float64 logits by {report.epsilon_effect:.1e}"
-    return [
-        f"top-1 agrees on: {agree}; layers equal to the last bit: {equal}",
-        f"batch norm's epsilon: Paddle stores 1e-5 as a float32, {PADDLE_EPSILON!r};",
-        f"  PyTorch ran with the same ({effect})",
-    ]
-
-
-def text(report: Report, every_layer: bool = False) -> str:
-    """The report for a terminal; the verdict stands last."""
-    count, *size = report.images
-    title = (
-        f"{report.model}: {count} images of {'×'.join(map(str, size))}; torch "
-        f"{report.versions['torch']}, paddle {report.versions['paddle']}, {report.threads} threads"
-    )
-    lines = [title]
-    lines += [f"{side} weights: {path}" for side, path in report.weights.items()]
-    lines += ["", tabulate(_rows(report, every_layer), headers=_COLUMNS, disable_numparse=True)]
-    lines += ["errors: relative L2 from the reference, Paddle's float64 output", ""]
-    lines += _failures(report) or _facts(report)
-    lines += ["", "EQUAL" if report.passed else "DIFFERENT"]
-    return "\n".join(lines)
-
-
-def as_json(report: Report) -> dict[str, Any]:
-    """The report as plain data; ``layers`` in execution order within a precision."""
+def as_json(report: Report) -> Record:
+    """The report as plain data; the diagnosis is that of the first section that has one."""
+    causes = (found.cause for found in report.found if found.cause is not None)
     return {
-        "schema": 1,
+        "schema": SCHEMA,
         "kind": "parity",
         "context": {
             "date": context.date(),
@@ -122,15 +39,218 @@ def as_json(report: Report) -> dict[str, Any]:
             "system": context.system(),
             "environment": settings(report.threads),
         },
-        "passed": report.passed,
+        "verdict": verdict(report),
         "model": report.model,
         "images": list(report.images),
-        "weights": report.weights,
-        "versions": report.versions,
+        "images_sha256": report.images_sha256,
+        "weights": dict(report.weights),
+        "device": report.device,
+        "frameworks": {side: dict(said) for side, said in report.said.items()},
         "threads": report.threads,
-        "tolerances": TOLERANCES,
+        "options": asdict(report.options),
         "bn_epsilon": PADDLE_EPSILON,
         "own_epsilon_effect": report.epsilon_effect,
-        "top1_agree": report.top1_agree,
-        "outputs": [output.as_json() for output in report.outputs],
+        "metrics": {
+            "factor": FACTOR,
+            "sample": metrics.SAMPLE,
+            "quantiles": list(metrics.QUANTILES),
+            "edges": list(metrics.EDGES),
+        },
+        "sections": [_section(report.model, found) for found in report.found],
+        "diagnosis": next(causes, None),
     }
+
+
+def _section(model: str, found: Found) -> Record:
+    section, layers = found.section, {layer.name: layer for layer in arch.layers(model)}
+    outputs = [
+        {**_place(output, layers.get(output.layer)), **comparison.as_json()}
+        for output, comparison in zip(section.outputs, found.outputs, strict=False)
+    ]
+    wrong = [output["name"] for output in outputs if not output["passed"]]
+    return {
+        "title": section.title,
+        "kind": section.kind,
+        "mode": section.mode,
+        "precision": section.precision,
+        "passed": found.passed,
+        "error": found.error or None,
+        "ranking": None if found.ranking is None else asdict(found.ranking),
+        "first": wrong[0] if wrong else None,
+        "failed": len(wrong),
+        "outputs": outputs,
+    }
+
+
+def _place(output: Output, layer: arch.Layer | None) -> Record:
+    """Where in the network an output belongs."""
+    if layer is None:
+        return {"what": output.what, "layer": None, "type": output.name, "stage": "ends"}
+    stage = f"stage {layer.block.stage}" if layer.block else "stem"
+    if layer.kind in ("linear", "avg_pool"):
+        stage = "classifier"
+    return {
+        "what": output.what,
+        "layer": layer.name,
+        "type": output.role or layer.kind,
+        "stage": stage,
+    }
+
+
+# -- text
+
+
+_COLUMNS = ("", "output", "max abs", "relative L2", "allowed", "torch err", "paddle err", "verdict")
+_COUNTED = ("", "bit-equal", "torch nearer", "paddle nearer", "same top-1", "top-5 overlap")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1e}" if value else "0"
+
+
+def _row(label: str, output: Record, own: bool) -> list[str]:
+    name = f"{output['name']}, step {output['step']}" if output["step"] else output["name"]
+    return [
+        label,
+        name,
+        _number(output["max_abs"]),
+        _number(output["relative_l2"]),
+        _number(output["allowed"]),
+        _number(output["torch_error"]) if own else "",
+        _number(output["paddle_error"]) if own else "reference",
+        "equal" if output["passed"] else "DIFFERENT",
+    ]
+
+
+def _severity(output: Record) -> tuple[bool, float]:
+    """What could not be measured at all is worst."""
+    relative = output["relative_l2"]
+    return not output["passed"] and relative is None, relative or 0.0
+
+
+def _rows(section: Record, every: bool) -> list[list[str]]:
+    label = section["title"]
+    if section["error"]:
+        return [[label, "", "", "", "", "", "", "NOT RUN"]]
+    own = section["precision"] != "float64"
+    outputs = section["outputs"]
+    if every:
+        return [_row(label if not n else "", output, own) for n, output in enumerate(outputs)]
+    worst = max(outputs, key=_severity)
+    last = [output for output in outputs if output["name"] in ("logits", "loss")][-1:]
+    rows = [_row(label, output, own) for output in last if output is not worst]
+    rows.append(_row("" if rows else label, worst, own))
+    rows[-1][1] += f" (largest of {len(outputs)})"
+    return rows
+
+
+def _failures(record: Record) -> list[str]:
+    lines = []
+    for section in record["sections"]:
+        if section["error"]:
+            lines.append(f"{section['title']}: {section['error'].splitlines()[0]}")
+        elif section["first"]:
+            first = next(output for output in section["outputs"] if not output["passed"])
+            step = f" (step {first['step']})" if first["step"] else ""
+            nearer = f"; nearer to float64: {first['nearer']}" if first["nearer"] else ""
+            lines.append(
+                f"{section['title']}: first that differs: {first['name']}{step}: "
+                f"{first['problem']}{nearer} ({section['failed']} of {len(section['outputs'])} "
+                "differ)"
+            )
+    return lines
+
+
+def _counts(record: Record) -> list[list[str]]:
+    """By section: outputs equal to the last bit, the nearer framework, the classes seen."""
+    rows = []
+    for section in record["sections"]:
+        outputs, ranking = section["outputs"], section["ranking"]
+        if not outputs:
+            continue
+        nearer = [output["nearer"] for output in outputs]
+        own = section["precision"] != "float64"
+        rows.append(
+            [
+                section["title"],
+                f"{sum(output['bit_equal'] for output in outputs)} of {len(outputs)}",
+                *(str(nearer.count(side)) if own else "" for side in ("torch", "paddle")),
+                f"{ranking['top1']} of {ranking['images']}" if ranking else "",
+                f"{ranking['top5']:.0%}" if ranking else "",
+            ]
+        )
+    return rows
+
+
+def _facts(record: Record) -> list[str]:
+    lines = []
+    explained = [o for s in record["sections"] for o in s["outputs"] if o["explained"]]
+    if explained:
+        worst = max(explained, key=lambda output: output["unexplained_l2"] or 0.0)
+        lines.append(
+            f"running variances ({len(explained)}): {worst['explained']} ({worst['name']}); "
+            f"without that they differ by {_number(worst['unexplained_l2'])}"
+        )
+    exact = [s for s in record["sections"] if s["precision"] == "float64"]
+    pooled = any(section["kind"] in ("gradients", "training") for section in exact)
+    if pooled and record["device"] == "cpu":
+        lines.append(
+            "gradients in float64: Paddle's average pool multiplies by 1/n as a float32 on its way "
+            f"back, PyTorch ran with the same (its own would be {_pool_effect(record):.1e} away)"
+        )
+    if (effect := record["own_epsilon_effect"]) is not None:
+        lines.append(
+            f"batch norm's epsilon: Paddle stores 1e-5 as a float32, {PADDLE_EPSILON!r}; PyTorch "
+            f"ran with the same (its own 1e-5 would move the float64 logits by {effect:.1e})"
+        )
+    return lines
+
+
+def _pool_effect(record: Record) -> float:
+    """How far the gradients of the two average pools are apart, relatively."""
+    last = next(layer for layer in reversed(arch.layers(record["model"])) if layer.kind == "block")
+    shapes = {o["name"]: o["shape"] for s in record["sections"] for o in s["outputs"]}
+    _, _, height, width = shapes[last.name]
+    return abs(pool_gradient(height * width) - 1)
+
+
+def text(record: Record, every: bool = False) -> str:
+    """The report for a terminal; the verdict stands last."""
+    count, *size = record["images"]
+    versions = {side: said["version"] for side, said in record["frameworks"].items()}
+    title = (
+        f"{record['model']}: {count} images of {'×'.join(map(str, size))}; torch "
+        f"{versions['torch']}, paddle {versions['paddle']}, {record['device']}, "
+        f"{record['threads']} threads"
+    )
+    lines = [title]
+    lines += [f"{side} weights: {path}" for side, path in record["weights"].items()]
+    rows = [row for section in record["sections"] for row in _rows(section, every)]
+    lines += ["", tabulate(rows, headers=_COLUMNS, disable_numparse=True)]
+    lines += ["errors: relative L2 from the reference, Paddle's float64 output", ""]
+    counts = tabulate(_counts(record), headers=_COUNTED, disable_numparse=True)
+    lines += [counts, "", *_failures(record), *_facts(record)]
+    if diagnosis := record["diagnosis"]:
+        lines += ["", f"cause: {diagnosis['sentence']}"]
+    return "\n".join([*lines, "", record["verdict"]])
+
+
+def write(record: Record, folder: Path) -> list[Path]:
+    """Keep a record and its page in ``folder``, in place of earlier ones; returns the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = {".json": encode(record), ".html": page.render(record).encode()}
+    for suffix, content in written.items():
+        with disk.new_file(folder / f"{record['model']}{suffix}", force=True) as stream:
+            stream.write(content)
+    return [folder / f"{record['model']}{suffix}" for suffix in written]
+
+
+def encode(record: Record) -> bytes:
+    """JSON with a line per output: short, and two records can be compared line by line."""
+    sections = [{**section, "outputs": []} for section in record["sections"]]
+    whole = json.dumps({**record, "sections": sections}, indent=1, allow_nan=False)
+    for section in record["sections"]:
+        lines = [json.dumps(output, allow_nan=False) for output in section["outputs"]]
+        made = "[\n" + ",\n".join(lines) + "\n]" if lines else "[ ]"
+        whole = whole.replace('"outputs": []', f'"outputs": {made}', 1)
+    return f"{whole}\n".encode()

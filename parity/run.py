@@ -1,128 +1,145 @@
-"""One parity run: both frameworks in processes of their own, then every output compared."""
+"""A parity run: both frameworks in processes of their own, every output compared as it comes."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from parity.compare import TOLERANCES, Comparison, compare
-from parity.launch import available_threads, run_worker
+import weight_port
+from parity import plan
+from parity.follow import Follower
+from parity.found import FRAMEWORKS, Found, Machine, Report, Subject
+from parity.launch import Worker, available_threads
 from parity.outputs import load_output
+from parity.plan import Options
 from parity.seeded import WORKERS
-from weight_port import arch, safetensors_file
+from weight_port import safetensors_file
+from weight_port.files import open_checkpoint
+from weight_port.naming import recognise
 
-# Paddle stores batch norm's epsilon as a float32: 9.999999747378752e-06. PyTorch is run with the
-# same, or float64 outputs differ by 1e-11 for that reason alone.
-PADDLE_EPSILON = float(np.float32(arch.BN_EPS))
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a run found; ``outputs`` in order: per precision the logits, then every layer."""
-
-    model: str
-    images: tuple[int, ...]  # shape of the batch
-    weights: dict[str, str]
-    versions: dict[str, str]
-    threads: int
-    outputs: tuple[Comparison, ...]
-    top1_agree: dict[str, str]  # precision -> "4 of 4"
-    epsilon_effect: float  # relative L2 that torch's own epsilon would add in float64
-
-    @property
-    def passed(self) -> bool:
-        """Every output of every precision is within its tolerance."""
-        return bool(self.outputs) and all(output.passed for output in self.outputs)
+# Both are on by default where a GPU has TF32; the workers set them run by run.
+_TF32 = {"NVIDIA_TF32_OVERRIDE": None}
+Say = Callable[[str], None]
 
 
-def _runs(folder: Path, precisions: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """The forward passes that each framework does, and where their outputs go."""
-    found: dict[str, list[dict[str, Any]]] = {"torch": [], "paddle": []}
-    for framework, runs in found.items():
-        for precision in dict.fromkeys(("float64", *precisions)):
-            out = folder / f"{framework}-{precision}"
-            runs.append({"precision": precision, "epsilon": PADDLE_EPSILON, "layers": True})
-            runs[-1]["out"] = str(out)
-    own = {"precision": "float64", "epsilon": arch.BN_EPS, "layers": False}
-    found["torch"].append({**own, "out": str(folder / "torch-own-epsilon")})
-    for runs in found.values():
-        for run in runs:
-            Path(run["out"]).mkdir()
-    return found
+def digest(images: np.ndarray) -> str:
+    """SHA-256 of a batch's bytes: two halves of a run that were given the same have the same."""
+    return hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest()
 
 
-def _compare_all(folder: Path, model: str, precisions: Sequence[str]) -> list[Comparison]:
-    names = ["logits", *(layer.name for layer in arch.layers(model))]
-    # Paddle's float64 result is the reference: the weights are Paddle's. It is itself compared
-    # with PyTorch's to 1e-12.
-    reference = folder / "paddle-float64"
-    return [
-        compare(
-            name,
-            load_output(folder / f"torch-{precision}", name),
-            load_output(folder / f"paddle-{precision}", name),
-            load_output(reference, name),
-            precision,
+def write_inputs(path: Path, subject: Subject) -> None:
+    """The file that both workers read."""
+    with open(path, "wb") as stream:
+        safetensors_file.write(stream, {"images": subject.images, "labels": subject.labels})
+
+
+def job(
+    framework: str,
+    subject: Subject,
+    options: Options,
+    machine: Machine,
+    roots: Mapping[str, Path],
+    inputs: Path,
+    turn: Path | None,
+) -> dict[str, Any]:
+    """What a worker is told: every run with its folders; Paddle's are where layers are fed from."""
+    runs = plan.runs(framework, options)
+    for run in runs:
+        for key, root in (("out", framework), ("inputs", framework), ("feed", "paddle")):
+            run[key] = run[key] and str(roots[root] / run[key])
+        run["after"] = run["after"] and str(roots["paddle"] / run["after"])
+    return {
+        "task": "runs",
+        "architecture": subject.model,
+        "weights": str(subject.weights[framework]),
+        "inputs": str(inputs),
+        "device": machine.device,
+        "turn": turn and str(turn),
+        "runs": runs,
+    }
+
+
+def tensors(subject: Subject) -> dict[str, dict[str, np.ndarray]]:
+    """Each framework's weights under the scheme's names and in its layout."""
+    found = {}
+    for side, path in subject.weights.items():
+        seen = recognise(open_checkpoint(path).contents, architecture=subject.model)
+        found[side] = weight_port.convert(
+            seen.tensors, "paddle1", architecture=subject.model, allow_mismatch=True
         )
-        for precision in precisions
-        for name in names
-    ]
+    return {side: dict(arrays) for side, arrays in found.items()}
 
 
-def _top1(folder: Path, precision: str) -> str:
-    sides = [load_output(folder / f"{side}-{precision}", "logits") for side in ("torch", "paddle")]
-    if any(side is None or side.ndim != 2 for side in sides):
-        return "no logits"
-    torch, paddle = (np.argmax(side, axis=1) for side in sides if side is not None)
-    if torch.shape != paddle.shape:
-        return "no logits"
-    return f"{int((torch == paddle).sum())} of {len(torch)}"
+def compare_sections(model: str, options: Options, follower: Follower, say: Say) -> Iterator[Found]:
+    """Every section in turn."""
+    sections = plan.sections(model, options)
+    for number, section in enumerate(sections):
+        later = {(other.kind, other.mode) for other in sections[number + 1 :]}
+        say(f"{model}: {section.title}")
+        yield follower.section(model, section, last=(section.kind, section.mode) not in later)
 
 
-def _epsilon_effect(folder: Path) -> float:
-    ours = load_output(folder / "torch-float64", "logits")
-    own = load_output(folder / "torch-own-epsilon", "logits")
-    if ours is None or own is None:
-        return float("nan")
+def epsilon_effect(root: Path) -> float | None:
+    """How far PyTorch's float64 logits move with its own epsilon; None where that was not run."""
+    own = load_output(root / plan.OWN_EPSILON, "logits")
+    ours = load_output(root / plan.folder("forward", "eval", plan.REFERENCE), "logits")
+    if own is None or ours is None:
+        return None
+    ours = ours[: len(own)]
     return float(np.linalg.norm(own - ours) / np.linalg.norm(ours))
 
 
-def run(
-    model: str,
-    batch: np.ndarray,
-    weights: dict[str, Path],
-    precisions: Sequence[str] = tuple(TOLERANCES),
-    progress: Callable[[str], None] = lambda _: None,
-) -> Report:
-    """Forward ``batch`` (N, C, H, W), float32, through ``model`` in both frameworks.
+def start(
+    framework: str, job: Mapping[str, Any], options: Options, machine: Machine, threads: int
+) -> Worker:
+    """A framework's worker on its job."""
+    extra = _TF32 if "tf32" in options.precisions else None
+    python = machine.pythons.get(framework)
+    return Worker(WORKERS[framework], job, python=python, threads=threads, extra=extra)
 
-    ``weights`` gives each framework's checkpoint ("torch", "paddle"; in any format and dialect).
-    Raises parity.launch.WorkerError where a framework can't run.
-    """
-    with tempfile.TemporaryDirectory(prefix="resnet-parity-") as name:
+
+def run(
+    subject: Subject,
+    options: Options = Options(),  # noqa: B008  # frozen
+    machine: Machine = Machine(),  # noqa: B008
+    say: Say = lambda _: None,
+) -> Report:
+    """Run and compare. Raises parity.launch.WorkerError where a framework can't run at all."""
+    threads = available_threads()
+    with tempfile.TemporaryDirectory(prefix="resnet-parity-") as name, contextlib.ExitStack() as on:
         folder = Path(name)
-        inputs = folder / "inputs.safetensors"
-        with open(inputs, "wb") as stream:
-            safetensors_file.write(stream, {"images": batch})
-        versions = {}
-        for framework, runs in _runs(folder, precisions).items():
-            progress(f"running {model} in {framework}: {', '.join(precisions)} …")
-            job = {"task": "forward", "architecture": model, "inputs": str(inputs), "runs": runs}
-            job["weights"] = str(weights[framework])
-            versions[framework] = run_worker(WORKERS[framework], job)["version"]
-        progress("comparing …")
+        inputs, roots = folder / "inputs.safetensors", {f: folder / f for f in FRAMEWORKS}
+        write_inputs(inputs, subject)
+        workers = {}
+        for side in FRAMEWORKS:
+            told = job(side, subject, options, machine, roots, inputs, folder / "turn")
+            workers[side] = on.enter_context(start(side, told, options, machine, threads))
+
+        def check() -> None:
+            for worker in workers.values():
+                if worker.failed():
+                    worker.result()
+
+        weights = cache(lambda: tensors(subject))
+        follower = Follower(roots, weights, subject.images, check, keep=False)
+        found = tuple(compare_sections(subject.model, options, follower, say))
+        said = {side: worker.result() for side, worker in workers.items()}
         return Report(
-            model=model,
-            images=tuple(batch.shape),
-            weights={side: str(path) for side, path in weights.items()},
-            versions=versions,
-            threads=available_threads(),
-            outputs=tuple(_compare_all(folder, model, precisions)),
-            top1_agree={precision: _top1(folder, precision) for precision in precisions},
-            epsilon_effect=_epsilon_effect(folder),
+            model=subject.model,
+            images=tuple(subject.images.shape),
+            images_sha256=digest(subject.images),
+            weights=subject.origin,
+            options=options,
+            device=machine.device,
+            said=said,
+            threads=threads,
+            found=found,
+            epsilon_effect=epsilon_effect(roots["torch"]),
         )

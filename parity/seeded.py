@@ -24,7 +24,7 @@ WORKERS = {"torch": "parity.torch_worker", "paddle": "parity.paddle_worker"}
 SUFFIX = {"torch": ".pth", "paddle": ".pdparams"}
 
 
-def draw(name: str, seed: int, num_classes: int = 1000) -> dict[str, np.ndarray]:
+def draw(name: str, seed: int, num_classes: int | None = None) -> dict[str, np.ndarray]:
     """Float32 tensors of an architecture in the dialect paddle1, equal for equal seeds.
 
     Convolutions and the classifier: He et al. (2015). Batch norms: scales near 1 and offsets
@@ -64,7 +64,7 @@ def make(
     *,
     framework: str = "paddle",
     seed: int = 0,
-    num_classes: int = 1000,
+    num_classes: int | None = None,
     force: bool = False,
 ) -> None:
     """Draw weights, calibrate them on ``batch`` (N, 3, H, W) in a framework, and save them.
@@ -80,7 +80,8 @@ def make(
         drawn, inputs = Path(folder, "drawn.safetensors"), Path(folder, "inputs.safetensors")
         weight_port.write(drawn, draw(name, seed, num_classes))
         with open(inputs, "wb") as stream:
-            safetensors_file.write(stream, {"images": batch})
+            labels = np.zeros(len(batch), dtype=np.int64)  # not used
+            safetensors_file.write(stream, {"images": batch, "labels": labels})
         made = Path(folder, f"made{out.suffix}")
         paths = {"weights": str(drawn), "inputs": str(inputs), "out": str(made)}
         job = {"task": "calibrate", "architecture": name, **paths}
@@ -99,7 +100,7 @@ def main() -> int:
     parser.add_argument("--force", action="store_true")
     options = parser.parse_args()
     try:
-        batch = images.batch(options.images)
+        batch = images.batch(options.images, arch.architecture(options.model).size)
         print(f"drawing {options.model}, calibrating it in {options.framework} …", file=sys.stderr)
         make(
             options.model,

@@ -3,76 +3,204 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import ml_dtypes
+import numpy as np
 import torch
+import torch.nn.functional as F
 
 import pytorch_impl
-import weight_port
+from parity import work
 from parity.launch import serve
-from parity.outputs import save_output
+from parity.plan import pool_gradient
 from pytorch_impl.checkpoint import to_tensor
-from weight_port import arch
 
-Save = Callable[[str, Any], None]
-
-
-def _watch_layers(model: Any, save: Save) -> None:
-    """Have every named layer's output saved as it is computed, before anything changes it."""
-    names = {layer.path: layer.name for layer in arch.layers(model.architecture)}
-
-    def watch(name: str) -> Callable[..., None]:
-        return lambda _module, _inputs, output: save(name, output)
-
-    for path, module in model.named_modules():
-        if path in names:
-            module.register_forward_hook(watch(names[path]))
+Run = dict[str, Any]
+DTYPES = {"tf32": torch.float32}  # a precision that is no dtype
 
 
-def _set_epsilon(model: Any, epsilon: float) -> None:
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.eps = epsilon
+def to_array(tensor: torch.Tensor) -> np.ndarray:
+    """The tensor in NumPy, bfloat16 as ml_dtypes'; a view where it can be."""
+    tensor = tensor.detach().cpu()
+    if tensor.dtype == torch.bfloat16:
+        return tensor.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return tensor.numpy()
 
 
-def forward(job: dict[str, Any], run: dict[str, Any]) -> None:
-    """One forward pass in ``run["precision"]``; outputs go to the folder ``run["out"]``."""
-    model = pytorch_impl.load(job["weights"], architecture=job["architecture"])
-    model.to(getattr(torch, run["precision"]))
-    _set_epsilon(model, run["epsilon"])
-    images = to_tensor(weight_port.read(job["inputs"])["images"])
+class Session:
+    """One network on one device; every run starts from the weights of the job's file."""
 
-    def save(name: str, output: torch.Tensor) -> None:
-        save_output(Path(run["out"]), name, output.numpy())
+    def __init__(self, job: dict[str, Any]) -> None:
+        self.device = torch.device("cuda" if job["device"] == "gpu" else "cpu")
+        self.model = pytorch_impl.load(job["weights"], architecture=job["architecture"])
+        self.images, self.labels = work.inputs(job)
+        self.names = work.paths(self.model.architecture)
+        # Copies: training changes the tensors in their place.
+        self.state = {key: value.clone() for key, value in self.model.state_dict().items()}
 
-    if run["layers"]:
-        _watch_layers(model, save)
-    with torch.inference_mode():
-        save("logits", model(images.to(getattr(torch, run["precision"]))))
+    def begin(self, run: Run) -> None:
+        """Put the model into the run's precision and mode, with the file's weights."""
+        _set_switches(run)
+        self.model.to(next(iter(self.state.values())).dtype).load_state_dict(self.state)
+        if run["rounded"] is not None:
+            self.model.to(_dtype(run["rounded"]))
+        self.model.to(self.device, _dtype(run["precision"])).train(run["mode"] == "train")
+        self.model.zero_grad()
+        for module in self.model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.eps = run["epsilon"]
+                module.momentum = 1 - run["bn_momentum"]
+
+        self.hooks = [_like_paddle(self.model)] if self._scaled(run) else []
+
+    def _scaled(self, run: Run) -> bool:
+        """Whether gradients are to be those of Paddle's average pool: measured on CPUs alone."""
+        exact = run["precision"] == "float64" and self.device.type == "cpu"
+        return exact and run["task"] != "forward"
+
+    def end(self) -> None:
+        """Leave the model as it was built."""
+        for hook in self.hooks:
+            hook.remove()
+
+    def tensor(self, array: np.ndarray, run: Run) -> torch.Tensor:
+        """On the device, in the run's precision."""
+        made: torch.Tensor = to_tensor(array).to(self.device, _dtype(run["precision"]))
+        return made
+
+    def loss(self, run: Run, images: torch.Tensor) -> torch.Tensor:
+        """Mean cross-entropy of a batch."""
+        labels = torch.from_numpy(self.labels.copy()).to(self.device)
+        return F.cross_entropy(self.model(images), labels)
+
+    def scheme(self, tensors: dict[str, torch.Tensor]) -> Any:
+        """(name, array) in the scheme's names and layout."""
+        arrays = {key: to_array(tensor) for key, tensor in tensors.items()}
+        return work.scheme("pytorch_impl", self.model.architecture, arrays)
+
+    # -- tasks
+
+    def forward(self, run: Run) -> None:
+        """Save the logits and, as they are computed, every named layer's output."""
+        self.begin(run)
+        save = work.saver(run["out"])
+        self.hooks += _watch(self, run, save) if run["layers"] else []
+        with torch.inference_mode():
+            save("logits", to_array(self.model(self.tensor(self.images[: run["images"]], run))))
+
+    def gradients(self, run: Run) -> None:
+        """Save the loss and its gradients by the images and by every parameter."""
+        self.begin(run)
+        save = work.saver(run["out"])
+        images = self.tensor(self.images, run).requires_grad_()
+        loss = self.loss(run, images)
+        torch.autograd.backward(loss)
+        save("loss", to_array(loss))
+        assert images.grad is not None
+        save("images", to_array(images.grad))
+        found = {key: p.grad for key, p in self.model.named_parameters() if p.grad is not None}
+        for name, array in self.scheme(found):
+            save(name, array)
+
+    def train(self, run: Run) -> None:
+        """Steps of SGD; after each, save the loss, the parameters and the statistics."""
+        self.begin(run)
+        optimizer = torch.optim.SGD(
+            self.model.parameters(), 0.0, run["momentum"], weight_decay=run["weight_decay"]
+        )
+        for step, rate in enumerate(run["rates"]):
+            optimizer.param_groups[0]["lr"] = rate
+            loss = self.loss(run, self.tensor(work.batch(self.images, step), run))
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+            save = work.saver(f"{run['out']}/step{step + 1}")
+            for name, array in self.scheme(self.model.state_dict()):
+                save(name, array)
+            save("loss", to_array(loss))
+
+
+def _like_paddle(model: Any) -> Any:
+    """A hook that scales what goes back through the last pool as Paddle does."""
+
+    def scale(_module: Any, given: tuple[torch.Tensor, ...], _: Any) -> tuple[torch.Tensor]:
+        return (given[0] * pool_gradient(given[0].shape[2] * given[0].shape[3]),)
+
+    return model.pool5.register_full_backward_hook(scale)
+
+
+def _dtype(precision: str) -> torch.dtype:
+    return DTYPES.get(precision) or getattr(torch, precision)
+
+
+def _set_switches(run: Run) -> None:
+    """float32 is float32 unless tf32 is asked for; no search among cuDNN's algorithms."""
+    torch.backends.cuda.matmul.allow_tf32 = run["precision"] == "tf32"
+    torch.backends.cudnn.allow_tf32 = run["precision"] == "tf32"
+    torch.backends.cudnn.benchmark = False
+
+
+def switches() -> dict[str, Any]:
+    """The settings that decide what float32 means and which kernels run, as they stand."""
+    return {
+        "matmul.allow_tf32": torch.backends.cuda.matmul.allow_tf32,
+        "cudnn.allow_tf32": torch.backends.cudnn.allow_tf32,
+        "cudnn.benchmark": torch.backends.cudnn.benchmark,
+        "mkldnn": torch.backends.mkldnn.enabled,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _watch(session: Session, run: Run, save: Callable[[str, np.ndarray], None]) -> list[Any]:
+    """Hooks that save every named layer's output before anything changes it.
+
+    They save its input too where the run says a folder, or replace it by another run's.
+    """
+    keep = work.saver(run["inputs"]) if run["inputs"] else None
+
+    def before(name: str) -> Callable[..., Any]:
+        def hook(_module: Any, arguments: tuple[torch.Tensor, ...]) -> torch.Tensor | None:
+            if keep is not None:
+                keep(name, to_array(arguments[0]))
+            return session.tensor(work.fed(run, name), run) if run["feed"] else None
+
+        return hook
+
+    def after(name: str) -> Callable[..., None]:
+        return lambda _module, _inputs, output: save(name, to_array(output))
+
+    hooks = []
+    for path, module in session.model.named_modules():
+        if name := session.names.get(path):
+            hooks.append(module.register_forward_pre_hook(before(name)))
+            hooks.append(module.register_forward_hook(after(name)))
+    return hooks
 
 
 def calibrate(job: dict[str, Any]) -> None:
     """Set the batch norms' statistics to those of the job's images and save a state dict."""
-    model = pytorch_impl.load(job["weights"], architecture=job["architecture"])
-    for module in model.modules():
+    session = Session({**job, "device": "cpu"})
+    for module in session.model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0  # new statistics = the batch's
-    model.train()
+    session.model.train()
     with torch.no_grad():
-        model(to_tensor(weight_port.read(job["inputs"])["images"]))
-    torch.save(model.state_dict(), job["out"])
+        session.model(to_tensor(session.images))
+    torch.save(session.model.state_dict(), job["out"])
 
 
-def work(job: dict[str, Any]) -> dict[str, Any]:
-    """Do what the job asks: "forward" (every one of its runs) or "calibrate"."""
+def work_on(job: dict[str, Any]) -> dict[str, Any]:
+    """Do what the job asks: "runs", "calibrate", or "describe" (nothing)."""
     if job["task"] == "calibrate":
         calibrate(job)
-    else:
-        for run in job["runs"]:
-            forward(job, run)
-    return {"framework": "torch", "version": torch.__version__}
+    elif job["task"] == "runs":
+        session = Session(job)
+        tasks = {"forward": session.forward, "gradients": session.gradients, "train": session.train}
+        work.do_runs(job, tasks, session.end)
+    gpu = torch.cuda.get_device_name() if torch.cuda.device_count() else None
+    return {"version": torch.__version__, "gpu": gpu, "switches": switches()}
 
 
 if __name__ == "__main__":
-    serve(work)
+    serve(work_on)

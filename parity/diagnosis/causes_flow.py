@@ -1,0 +1,223 @@
+"""Guesses about what happens between the layers: ReLUs, strides, pools, shortcuts, the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from parity.diagnosis import kernels
+from parity.diagnosis.view import Array, Guess, View, before, layers
+from parity.diagnosis.wiring import Step, compute
+from weight_port import arch
+
+
+def _again(seen: View, *inputs: Array) -> Array:
+    """The layer's output for other inputs."""
+    return compute(seen.step, inputs)
+
+
+def relu_missing(seen: View) -> Iterator[Guess]:
+    """No ReLU between the layer before and this one; in a block, none after the sum."""
+    if seen.layer.kind == "block":
+        yield Guess("after the sum", seen.inputs[0] + seen.inputs[1])
+    elif seen.feed.relu:
+        yield Guess(f"after {seen.feed.sources[0]}", _again(seen, *seen.raw))
+
+
+def relu_added(seen: View) -> Iterator[Guess]:
+    """A ReLU where there is none: after the layer, or on what a block adds up."""
+    if seen.layer.kind == "block":
+        branch, shortcut = seen.inputs
+        inner, outer = kernels.relu(branch), kernels.relu(shortcut)
+        yield Guess("on the branch before the sum", _again(seen, inner, shortcut))
+        yield Guess("on the shortcut before the sum", _again(seen, branch, outer))
+        yield Guess("on the branch before the sum, and none after it", inner + shortcut)
+        yield Guess("on branch and shortcut before the sum", inner + outer)
+    else:
+        yield Guess(f"after {seen.layer.name}", kernels.relu(seen.expected))
+        if not seen.feed.relu and seen.layer.kind == "conv":
+            yield Guess(f"before {seen.layer.name}", _again(seen, kernels.relu(seen.x)))
+
+
+def stride(seen: View) -> Iterator[Guess]:
+    """Another stride of a convolution."""
+    layer, block = seen.layer, seen.layer.block
+    strides = {1, 2, block.stride if block else layer.stride} - {layer.stride}
+    for other in sorted(strides):
+        output = kernels.conv(
+            seen.x, seen.step.parameters["weight"], other, groups=seen.layer.groups
+        )
+        words = f"{other} instead of {layer.stride}"
+        row = arch.architecture(seen.case.architecture)
+        if block and row.bottleneck and block.stride == 2 and layer.branch in _MOVES:
+            theirs = "3x3 (branch2b)" if row.stride_in_1x1 else "1x1 (branch2a)"
+            words += f": the port's bottleneck strides in its {theirs}"
+        yield Guess(words, output)
+
+
+_MOVES = ("branch2a", "branch2b")
+
+
+def padding(seen: View) -> Iterator[Guess]:
+    """Another padding of a convolution: none, TensorFlow's, or all at one end."""
+    layer, half = seen.layer, seen.layer.kernel // 2
+    if layer.kernel == 1:
+        return
+    forms = {"no padding": (0, 0), f"all {2 * half} pixels first": (2 * half, 0)}
+    forms[f"all {2 * half} pixels last"] = (0, 2 * half)
+    if seen.x.shape[2] == seen.x.shape[3]:
+        same = kernels.same_padding(seen.x.shape[2], layer.kernel, layer.stride)
+        forms[f"TensorFlow's SAME, {same[0]} pixels before and {same[1]} after"] = same
+    for words, ends in forms.items():
+        if ends != (half, half):
+            weight = seen.step.parameters["weight"]
+            yield Guess(words, kernels.conv(seen.x, weight, layer.stride, ends, layer.groups))
+
+
+def pool_padding(seen: View) -> Iterator[Guess]:
+    """Another form of the 3x3 max-pool."""
+    forms = {
+        f"{name} ({what})": ((size, size), ceil)
+        for name, (size, ceil, what) in arch.POOLS.items()
+        if name != seen.step.pool1
+    }
+    forms["padding 1 and ceil mode"] = ((1, 1), True)
+    same = kernels.same_padding(seen.x.shape[2], 3, 2)
+    if seen.x.shape[2] == seen.x.shape[3]:
+        forms[f"TensorFlow's SAME, {same[0]} pixels before and {same[1]} after"] = (same, False)
+    for words, (ends, ceil) in forms.items():
+        yield Guess(words, kernels.max_pool(seen.x, padding=ends, ceil_mode=ceil))
+
+
+def pool_average(seen: View) -> Iterator[Guess]:
+    """The mean instead of the largest value."""
+    size, ceil, _ = arch.POOLS[seen.step.pool1]
+    for words, counted in (("padding counted", True), ("padding not counted", False)):
+        if size or not counted:
+            output = kernels.average_pool(seen.x, 3, 2, (size, size), ceil, counted)
+            yield Guess(words, output)
+
+
+def pool_kernel(seen: View) -> Iterator[Guess]:
+    """Another window of pool1, or no pool at all."""
+    yield Guess("a window of 2x2, not 3x3", kernels.max_pool(seen.x, 2, 2, (0, 0)))
+    yield Guess("a stride of 1, not 2", kernels.max_pool(seen.x, 3, 1))
+    yield Guess("no pool", seen.x)
+
+
+def pool_maximum(seen: View) -> Iterator[Guess]:
+    """pool5: the largest value, or the sum, instead of the mean."""
+    yield Guess("the largest value", seen.x.max(axis=(2, 3), keepdims=True))
+    yield Guess("the sum", seen.x.sum(axis=(2, 3), keepdims=True))
+
+
+def shortcut_missing(seen: View) -> Iterator[Guess]:
+    """The branch alone."""
+    yield Guess("", kernels.relu(seen.inputs[0]))
+    yield Guess(" (and no ReLU follows)", seen.inputs[0])
+
+
+def branch_missing(seen: View) -> Iterator[Guess]:
+    """The shortcut alone."""
+    yield Guess("", kernels.relu(seen.inputs[1]))
+
+
+def _entry(seen: View) -> Array | None:
+    """The input of the block that a layer belongs to."""
+    block = seen.layer.block
+    found = arch.blocks(seen.case.architecture)
+    if block is None:
+        return None
+    name = found[block.position - 1].name if block.position else "pool1"
+    return before(seen.case, name, seen.at)
+
+
+def shortcut_without_projection(seen: View) -> Iterator[Guess]:
+    """The block's input itself, thinned out and with channels of zeros, in place of branch1."""
+    block, entry = seen.layer.block, _entry(seen)
+    if block is None or entry is None or not block.projection:
+        return
+    thin = entry[:, :, :: block.stride, :: block.stride]
+    added = block.out_channels - block.in_channels
+    forms = {"the block's input": (0, 0)}
+    if added:  # He et al. (2015), option A
+        forms = {
+            "the block's input and zeros in the added channels": (0, added),
+            "the block's input between zeros": (added // 2, added - added // 2),
+        }
+    for words, ends in forms.items():
+        shortcut = np.pad(thin, ((0, 0), ends, (0, 0), (0, 0)))
+        if shortcut.shape == seen.inputs[0].shape:
+            yield Guess(words, _again(seen, seen.inputs[0], shortcut))
+
+
+def shortcut_without_batch_norm(seen: View) -> Iterator[Guess]:
+    """The projection as the convolution left it."""
+    block = seen.layer.block
+    if block is not None and block.projection:
+        conv = before(seen.case, f"{block.name}_branch1", seen.at)
+        if conv is not None and conv.shape == seen.inputs[0].shape:
+            yield Guess("", _again(seen, seen.inputs[0], conv))
+
+
+def shortcut_pool(seen: View) -> Iterator[Guess]:
+    """A strided projection where a vd network pools, or the other way round."""
+    block = seen.layer.block
+    if block is None or seen.layer.branch != "branch1" or block.stride == 1:
+        return
+    if block.pooled:
+        thin = seen.raw[0][:, :, ::2, ::2]
+        yield Guess("strides, and doesn't pool as a vd network", _again(seen, thin))
+    else:
+        pooled = kernels.average_pool(seen.raw[0], 2, 2, ceil_mode=True)
+        weight = seen.step.parameters["weight"]
+        yield Guess("pools as a vd network, and doesn't stride", kernels.conv(pooled, weight))
+
+
+def softmax(seen: View) -> Iterator[Guess]:
+    """Probabilities, or their logarithms, instead of logits."""
+    if seen.expected.ndim == 2:
+        logarithms = kernels.log_softmax(seen.expected)
+        yield Guess("a softmax", np.exp(logarithms))
+        yield Guess("a logarithm of a softmax", logarithms)
+        with np.errstate(over="ignore"):
+            yield Guess("a sigmoid", 1 / (1 + np.exp(-seen.expected)))
+
+
+_AXES = {"NHWC": (0, 2, 3, 1), "NCWH": (0, 1, 3, 2), "NWHC": (0, 3, 2, 1)}
+
+
+def layout(seen: View) -> Iterator[Guess]:
+    """The right numbers with the axes in another order."""
+    if seen.expected.ndim == 4:
+        for name, axes in _AXES.items():
+            moved = seen.expected.transpose(axes)
+            yield Guess(f"{name} instead of NCHW", moved)
+            if moved.shape != seen.expected.shape:
+                taken = moved.reshape(seen.expected.shape)
+                yield Guess(f"{name} memory taken for NCHW", taken)
+
+
+def shape(seen: View) -> Iterator[Guess]:
+    """The right numbers in the right order, in another shape."""
+    if seen.given.shape != seen.expected.shape and seen.given.size == seen.expected.size:
+        sizes = f"{list(seen.given.shape)} instead of {list(seen.expected.shape)}"
+        yield Guess(sizes, seen.expected.reshape(seen.given.shape))
+
+
+def another_output(seen: View) -> Iterator[Guess]:
+    """What an earlier layer gave."""
+    sizes = (seen.layer.out_channels, seen.layer.reduction)
+    for name, other in layers(seen.case.architecture).items():
+        if name == seen.layer.name:
+            return
+        if (other.out_channels, other.reduction) == sizes:
+            found = before(seen.case, name, seen.at)
+            if found is not None and found.shape == seen.given.shape:
+                yield Guess(name, found)
+
+
+def rerun(seen: View, inputs: tuple[Array, ...], parameters: dict[str, Array]) -> Array:
+    """The layer with inputs and parameters both changed."""
+    return compute(Step(seen.layer, parameters, seen.step.epsilon, seen.step.pool1), inputs)

@@ -1,0 +1,209 @@
+"""Hold any pair of modules or functions equal in your own tests.
+
+::
+
+    from parity.pytest import assert_parity
+
+    def test_my_port(images):  # float32 (N, 3, 224, 224)
+        assert_parity(torch_model, paddle_layer, images, names={"layer1.0.conv1": "res2a.conv0"})
+
+``pytest_plugins = ["parity.pytest"]`` in a conftest.py brings the same as the fixture ``parity``.
+On a CPU both frameworks may live in one process; GPU builds of the two clash there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from tabulate import tabulate
+
+from parity.compare import Comparison, compare
+from parity.precision import PRECISIONS
+
+Arrays = dict[str, np.ndarray]
+Side = Callable[[Sequence[np.ndarray]], Arrays]
+OUTPUT = "output"
+
+
+def _framework(module: Any) -> str:
+    """torch or paddle for one of its modules, "" for any other callable."""
+    roots = [kind.__module__.partition(".")[0] for kind in type(module).__mro__]
+    return next((root for root in roots if root in ("torch", "paddle")), "")
+
+
+def _array(value: Any, name: str) -> np.ndarray:
+    """A tensor of either framework, or an array, in NumPy. Raises TypeError."""
+    if isinstance(value, np.ndarray):
+        return value
+    for step in ("detach", "cpu"):
+        value = getattr(value, step)() if hasattr(value, step) else value
+    if "bfloat16" in str(getattr(value, "dtype", "")):
+        bits = PRECISIONS["bfloat16"].numpy
+        wide: np.ndarray = (
+            value.float() if hasattr(value, "float") else value.astype("float32")
+        ).numpy()
+        return wide.astype(bits)
+    if not hasattr(value, "numpy"):
+        raise TypeError(f"{name}: a {type(value).__name__} is neither a tensor nor an array")
+    return np.asarray(value.numpy())
+
+
+def _tensor(framework: str, array: np.ndarray) -> Any:
+    """The array as the framework's tensor."""
+    if framework == "torch":
+        from pytorch_impl.checkpoint import to_tensor as to_torch
+
+        return to_torch(array)
+    from paddle_impl.checkpoint import to_tensor as to_paddle
+
+    return to_paddle(array)
+
+
+@contextlib.contextmanager
+def _watched(module: Any, framework: str, names: Sequence[str]) -> Iterator[Arrays]:
+    """The outputs of the named submodules, as they are computed. Raises ValueError."""
+    walk, hook = {
+        "torch": ("named_modules", "register_forward_hook"),
+        "paddle": ("named_sublayers", "register_forward_post_hook"),
+    }[framework]
+    inner = dict(getattr(module, walk)())
+    if unknown := [name for name in names if name not in inner]:
+        raise ValueError(f"no module {unknown[0]!r} in the {framework} one: {', '.join(inner)}")
+    found: Arrays = {}
+
+    def keep(name: str) -> Callable[..., None]:
+        # A copy: an operation in place may change the tensor next.
+        return lambda _module, _inputs, output: found.update({name: _array(output, name).copy()})
+
+    hooks = [getattr(inner[name], hook)(keep(name)) for name in names]
+    try:
+        yield found
+    finally:
+        for handle in hooks:
+            handle.remove()
+
+
+def _call(side: Any, names: Sequence[str], inputs: Sequence[np.ndarray]) -> Arrays:
+    """The output of a module or function, and those of a module's named submodules."""
+    framework = _framework(side)
+    if not framework:
+        if names:
+            raise ValueError("names= goes with two modules: a function has none")
+        return {OUTPUT: _array(side(*inputs), OUTPUT)}
+    with _watched(side, framework, names) as found:
+        result = side(*(_tensor(framework, array) for array in inputs))
+    return {**found, OUTPUT: _array(result, OUTPUT)}
+
+
+def _wide(side: Any) -> Any:
+    """The same in float64: a copy of a module; a function takes what it is given."""
+    framework = _framework(side)
+    if not framework:
+        return side
+    made = copy.deepcopy(side)
+    return made.double() if framework == "torch" else made.to(dtype="float64")
+
+
+def _to_float64(inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    precisions = {row.numpy for row in PRECISIONS.values()}
+    return [array.astype(np.float64) if array.dtype in precisions else array for array in inputs]
+
+
+def _precision(inputs: Sequence[np.ndarray]) -> str:
+    """The precision of the first floating-point input. Raises ValueError."""
+    dtypes = [array.dtype.name for array in inputs]
+    for dtype in dtypes:
+        if dtype in PRECISIONS:
+            return dtype
+    raise ValueError(f"inputs of {', '.join(dtypes)}: one of {', '.join(PRECISIONS)} is needed")
+
+
+def compare_modules(
+    first: Any,
+    second: Any,
+    inputs: np.ndarray | Sequence[np.ndarray],
+    names: Mapping[str, str] | None = None,
+) -> list[Comparison]:
+    """What ``assert_parity`` judges: the named submodules in order, then the output."""
+    arrays = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
+    names = names or {}
+    precision = _precision(arrays)
+    mine = _call(first, list(names), arrays)
+    theirs = _call(second, list(names.values()), arrays)
+    reference = theirs
+    if precision != "float64":
+        reference = _call(_wide(second), list(names.values()), _to_float64(arrays))
+    pairs = [*names.items(), (OUTPUT, OUTPUT)]
+    return [
+        compare(
+            a if a == b else f"{a} / {b}",
+            mine.get(a),
+            theirs.get(b),
+            _checked(reference.get(b), b),
+            precision,
+        )
+        for a, b in pairs
+    ]
+
+
+def _checked(reference: np.ndarray | None, name: str) -> np.ndarray | None:
+    if reference is not None and reference.dtype != np.float64:
+        raise ValueError(
+            f"{name}: the second side gives {reference.dtype} for float64 inputs, so there is no "
+            "reference to measure rounding by; let it compute in its inputs' dtype"
+        )
+    return reference
+
+
+def summary(found: Sequence[Comparison]) -> str:
+    """The comparisons as a table, and the first that differs."""
+    rows = [
+        [
+            output.name,
+            "×".join(map(str, output.shape)),
+            *(f"{value:.1e}" for value in (output.max_abs, output.relative_l2, output.allowed)),
+            *(f"{value:.1e}" for value in (output.torch_error, output.paddle_error)),
+            "equal" if output.passed else "DIFFERENT",
+        ]
+        for output in found
+    ]
+    headers = ("output", "shape", "max abs", "relative L2", "allowed", "first's error",
+               "second's error", "verdict")  # fmt: skip
+    wrong = [output for output in found if not output.passed]
+    last = f"first that differs: {wrong[0].name}: {wrong[0].problem}" if wrong else "EQUAL"
+    table = tabulate(rows, headers=headers, disable_numparse=True)
+    return f"{table}\nerrors: relative L2 from the second in float64\n{last}"
+
+
+def assert_parity(
+    first: Any,
+    second: Any,
+    inputs: np.ndarray | Sequence[np.ndarray],
+    names: Mapping[str, str] | None = None,
+) -> list[Comparison]:
+    """Fail, with the table of what differs, unless both give equal outputs; returns the rows.
+
+    ``first`` and ``second`` are modules of torch or Paddle, or functions of NumPy arrays that
+    return an array or tensor; ``inputs`` one array or several, whose precision is that of the
+    comparison. ``names`` maps submodules of the first to those of the second, in the order of
+    execution. Modules run as they are: in evaluation mode, if that is what is meant. The tolerance
+    is ``parity.precision``'s: rounding is measured against the second in float64.
+
+    Raises AssertionError; ValueError and TypeError for what can't be compared.
+    """
+    __tracebackhide__ = True
+    found = compare_modules(first, second, inputs, names)
+    if not all(output.passed for output in found):
+        pytest.fail(summary(found), pytrace=False)
+    return found
+
+
+@pytest.fixture
+def parity() -> Callable[..., list[Comparison]]:
+    """``parity(first, second, inputs, names=None)``: see ``assert_parity``."""
+    return assert_parity
