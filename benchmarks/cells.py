@@ -3,35 +3,118 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 # A row of the table -> the framework whose process runs it; its worker's BUILD makes the model.
 IMPLEMENTATIONS = {
     "pytorch_impl": "torch",
     "torchvision": "torch",
+    "timm": "torch",
     "paddle_impl": "paddle",
     "paddle.vision": "paddle",
+    "onnxruntime": "engines",
+    "openvino": "engines",
 }
-WORKERS = {"torch": "benchmarks.torch_worker", "paddle": "benchmarks.paddle_worker"}
+WORKERS = {
+    "torch": "benchmarks.torch_worker",
+    "paddle": "benchmarks.paddle_worker",
+    "engines": "benchmarks.engines_worker",
+}
 
 # Networks that every implementation has.
 MODELS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 
-# Paddle reads its switches from the environment; torch's are set in its worker. Both to the same:
-# no TF32, no search among cuDNN's algorithms.
-SWITCHES = {
-    "FLAGS_cudnn_allow_tf32": "0",
-    "FLAGS_cublas_allow_tf32": "0",
-    "FLAGS_cudnn_exhaustive_search": "0",
+PRECISIONS = ("fp32", "tf32", "amp-fp16", "amp-bf16", "fp16", "bf16")
+LAYOUTS = ("NCHW", "NHWC")
+
+# The rungs; a ratio is never taken across two of them. "defaults" is what a user meets who sets
+# nothing (Paddle: one thread); "matched" has on both sides the same layout, precision, threads and
+# switches, eager against eager; "best effort" is whatever a framework can do.
+DEFAULTS, MATCHED, BEST = "defaults", "matched", "best effort"
+RUNGS = (DEFAULTS, MATCHED, BEST)
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How a forward pass runs, and where that makes sense."""
+
+    rung: str
+    layouts: tuple[str, ...] = LAYOUTS
+    precisions: tuple[str, ...] = PRECISIONS
+    devices: tuple[str, ...] = ("cpu", "gpu")
+
+
+_PLAIN = {"layouts": ("NCHW",), "precisions": ("fp32",)}
+_SERVED: dict[str, Any] = {"layouts": ("NCHW",), "precisions": ("fp32", "bf16")}
+_GPU: dict[str, Any] = {"devices": ("gpu",)}
+_CPU: dict[str, Any] = {"devices": ("cpu",)}
+
+# Each name is a function in the table MODES of the framework's *_modes.py.
+MODES: dict[str, dict[str, Mode]] = {
+    "torch": {
+        "defaults": Mode(DEFAULTS, **_PLAIN),
+        "eager": Mode(MATCHED),
+        "inference_mode": Mode(MATCHED),
+        "folded": Mode(BEST),
+        "compile": Mode(BEST),
+        "inductor": Mode(BEST, ("NHWC",), ("fp32", "bf16")),
+        "openvino": Mode(BEST, **_SERVED, **_CPU),
+        "cuda-graph": Mode(BEST, **_GPU),
+    },
+    "paddle": {
+        "defaults": Mode(DEFAULTS, **_PLAIN),
+        "eager": Mode(MATCHED),
+        "to_static": Mode(BEST),
+        "cinn": Mode(BEST),
+        "plain": Mode(BEST, ("NCHW",), ("fp32",)),
+        "onednn": Mode(BEST, **_SERVED, **_CPU),
+        "openvino": Mode(BEST, **_SERVED, **_CPU),
+        "tensorrt": Mode(BEST, **_SERVED, **_GPU),
+        "cuda-graph": Mode(BEST, **_GPU),
+    },
+    "engines": {"engine": Mode(BEST, **_SERVED, **_CPU)},
+}
+ALL_MODES = tuple(dict.fromkeys(name for modes in MODES.values() for name in modes))
+
+# The C library's allocator. "keep" gives no memory back to the system between passes: on two cores
+# that took torch from 2264 to 1371 ms at batch 32 and Paddle from 3097 to 2079.
+ALLOCATORS: dict[str, dict[str, str]] = {
+    "default": {},
+    "keep": {
+        "MALLOC_MMAP_MAX_": "0",
+        "MALLOC_TRIM_THRESHOLD_": "100000000000",
+        "MALLOC_TOP_PAD_": "67108864",
+    },
 }
 
-# Ratios that are quoted, as numerator and denominator; within one rung only.
+# Pairs that are quoted within the matched rung, as numerator and denominator; in the best-effort
+# rung it is each framework's best row that is held against the engines' best and the other's.
 PAIRS = (
     ("pytorch_impl", "torchvision"),
+    ("pytorch_impl", "timm"),
     ("paddle_impl", "paddle.vision"),
     ("paddle_impl", "pytorch_impl"),
 )
+
+
+def switches(precision: str) -> dict[str, str | None]:
+    """What the environment sets for a cell, the same on both sides; None takes a variable out.
+
+    Paddle reads its switches from there; torch's are set in its worker. No search among cuDNN's
+    algorithms, and TF32 where it is the label alone.
+    """
+    tf32 = precision == "tf32"
+    return {
+        "FLAGS_cudnn_allow_tf32": str(int(tf32)),
+        "FLAGS_cublas_allow_tf32": str(int(tf32)),
+        "FLAGS_cudnn_exhaustive_search": "0",
+        **({"NVIDIA_TF32_OVERRIDE": None} if tf32 else {}),
+    }
+
+
+SWITCHES = switches("fp32")
 
 
 @dataclass(frozen=True)
@@ -42,11 +125,12 @@ class Cell:
     batch: int
     implementation: str
     size: int  # height and width of the images
-    # The matched rung: on both sides the same layout, precision and switches, eager against eager.
-    rung: str = "matched"
+    threads: int  # 0: the framework's own choice
+    rung: str = MATCHED
     mode: str = "eager"
     precision: str = "fp32"
     layout: str = "NCHW"
+    allocator: str = "default"
 
     @property
     def framework(self) -> str:
@@ -54,11 +138,48 @@ class Cell:
         return IMPLEMENTATIONS[self.implementation]
 
 
+# What tells one cell from another: the columns that lead a table, and what `compare` pairs by.
+LABELS = tuple(field.name for field in fields(Cell))
+
+
+def choices(
+    implementation: str, modes: Sequence[str], precisions: Sequence[str], layouts: Sequence[str]
+) -> Iterator[dict[str, str]]:
+    """The wanted combinations that the implementation has; an engine has one mode of its own."""
+    table = MODES[IMPLEMENTATIONS[implementation]]
+    wanted = [*modes, "engine"]
+    for name, precision, layout in itertools.product(table, precisions, layouts):
+        mode = table[name]
+        if name in wanted and precision in mode.precisions and layout in mode.layouts:
+            yield {"rung": mode.rung, "mode": name, "precision": precision, "layout": layout}
+
+
 def grid(
-    models: Sequence[str], batches: Sequence[int], implementations: Sequence[str], size: int
+    models: Sequence[str],
+    batches: Sequence[int],
+    implementations: Sequence[str],
+    size: int,
+    threads: Sequence[int],
+    modes: Sequence[str] = ("eager",),
+    precisions: Sequence[str] = ("fp32",),
+    layouts: Sequence[str] = ("NCHW",),
+    allocators: Sequence[str] = ("default",),
 ) -> list[Cell]:
-    """Every combination; what will be compared stands side by side, so it runs close in time."""
-    return [Cell(*row, size) for row in itertools.product(models, batches, implementations)]
+    """Every combination that exists; what will be compared is side by side, so close in time."""
+    found = [
+        Cell(model, batch, name, size, 0 if how["rung"] == DEFAULTS else n, **how, allocator=kept)
+        for model, batch, n, kept in itertools.product(models, batches, threads, allocators)
+        for name in implementations
+        for how in choices(name, modes, precisions, layouts)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def runs_on(cell: Mapping[str, Any] | Cell, device: str) -> bool:
+    """Whether the cell's mode and precision exist on that device, cpu or gpu."""
+    values = cell if isinstance(cell, Mapping) else vars(cell)
+    mode = MODES[IMPLEMENTATIONS[values["implementation"]]][values["mode"]]
+    return device in mode.devices and (values["precision"] != "tf32" or device == "gpu")
 
 
 def abba(count: int, rounds: int) -> Iterator[tuple[int, int]]:

@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from benchmarks.cells import SWITCHES, WORKERS
+from benchmarks.cells import ALLOCATORS, WORKERS, switches
 from parity.launch import WorkerError, run_worker
 
 REFERENCES = {"torch": "pytorch_impl", "paddle": "paddle_impl"}  # the first that is installed
@@ -19,15 +19,30 @@ class RunError(Exception):
     """Nothing can be measured as asked; the message says why and what can."""
 
 
+def extra_environment(
+    threads: int, precision: str = "fp32", allocator: str = "default"
+) -> dict[str, str | None]:
+    """What a process gets beside the usual; without threads, none of their variables is set."""
+    unset = {} if threads else {"OMP_NUM_THREADS": None, "MKL_NUM_THREADS": None}
+    return {**switches(precision), **ALLOCATORS[allocator], **unset}
+
+
 def start(framework: str, task: str, threads: int, **job: Any) -> dict[str, Any]:
     """Run a task in a fresh process of a framework, on the CPU unless told. Raises WorkerError."""
     whole = {"task": task, "device": "cpu", "threads": threads, **job}
-    return run_worker(WORKERS[framework], whole, threads=threads, extra=SWITCHES, timeout=TIMEOUT)
+    labels = {key: job[key] for key in ("precision", "allocator") if key in job}
+    extra = extra_environment(threads, **labels)
+    return run_worker(WORKERS[framework], whole, threads=threads, extra=extra, timeout=TIMEOUT)
+
+
+# What has to be there for a framework's process to start.
+PACKAGES = {"torch": ("torch",), "paddle": ("paddle",), "engines": ("onnxruntime", "openvino")}
 
 
 def is_installed(framework: str) -> bool:
-    """Whether ``framework`` can be found; it is not imported."""
-    return importlib.util.find_spec(framework) is not None
+    """Whether all that ``framework`` needs can be found; nothing is imported."""
+    packages = PACKAGES[framework]
+    return all(importlib.util.find_spec(package) is not None for package in packages)
 
 
 def reference_framework() -> str:
@@ -62,6 +77,8 @@ def choose_device(
 
     Raises RunError where a GPU is wanted that a framework can't use.
     """
+    # The engines run on the CPU alone: they have no say, and no rows on a GPU.
+    said = {framework: found for framework, found in said.items() if framework in REFERENCES}
     lacking = [framework for framework, description in said.items() if description["gpu"] is None]
     if wanted == "gpu" and lacking:
         raise RunError(f"--device gpu: {' and '.join(lacking)} can use none; try --device cpu")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ class Files:
     weights: str
     inputs: str
     reference: str
+    onnx: str | None = None  # for the engines
 
 
 def images(count: int, size: int, seed: int) -> np.ndarray[Any, Any]:
@@ -53,3 +54,13 @@ def make_files(folder: Path, weights: str, batch: np.ndarray[Any, Any], start: S
     worker.save_array(inputs, "images", batch)
     start("reference", weights=weights, inputs=str(inputs), out=str(out))
     return Files(weights, str(inputs), str(out))
+
+
+def export(folder: Path, files: Files, batch: int, start: Start) -> Files:
+    """The same files and, beside them, the network as ONNX. Raises WorkerError.
+
+    ``start(task, **job)`` runs a task in torch's worker.
+    """
+    out = str(folder / f"{Path(files.weights).stem}-{batch}.onnx")
+    start("export", weights=files.weights, inputs=files.inputs, batch=batch, out=out)
+    return replace(files, onnx=out)

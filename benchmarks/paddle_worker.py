@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import paddle
 
 import paddle_impl
 import weight_port
-from benchmarks import cpu_device, paddle_device, worker
+from benchmarks import (
+    cpu_device,
+    latency_worker,
+    paddle_device,
+    paddle_layers,
+    paddle_modes,
+    paddle_probes,
+    worker,
+)
 from benchmarks.cells import SWITCHES
 from benchmarks.timing import Device
 from paddle_impl.checkpoint import to_tensor
@@ -20,10 +29,12 @@ DEVICES: dict[str, Device] = {"cpu": cpu_device, "gpu": paddle_device}
 def set_up(job: dict[str, Any]) -> Device:
     """Threads and place as the job has them; returns the device that keeps the time.
 
-    The switches (cells.SWITCHES) came with the environment. New tensors go to the place.
+    The switches (cells.switches) came with the environment. New tensors go to the place.
     """
-    paddle.base.core.set_num_threads(job["threads"])
+    if job["threads"]:
+        paddle.base.core.set_num_threads(job["threads"])
     paddle.set_device(job["device"])
+    paddle.set_grad_enabled(False)
     return DEVICES[job["device"]]
 
 
@@ -82,27 +93,52 @@ def reference(job: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def measure(job: dict[str, Any]) -> dict[str, Any]:
-    """Parity, then the time of one cell's forward passes in evaluation mode."""
+def _ready(job: dict[str, Any]) -> tuple[Any, Any, Device]:
+    """What readies a cell's forward pass, what brings its output to the host, and the device."""
     device = set_up(job)
     model = BUILD[job["implementation"]](job["weights"], job["model"])
-    images = to_tensor(worker.load_array(job["inputs"], "images"))
-    with paddle.no_grad():
-        return worker.time_forward(lambda: model(images), lambda y: y.numpy(), device, job)
+    images = to_tensor(worker.load_images(job))
+    precision, mode = job["precision"], job["mode"]
+    if mode not in paddle_modes.OPTIMIZED:
+        model, images = paddle_modes.cast(model, images, precision, job["layout"])
+    make = partial(paddle_modes.MODES[mode], model, images, precision)
+    return make, lambda y: y.astype("float32").numpy(), device
+
+
+def measure(job: dict[str, Any]) -> dict[str, Any]:
+    """Parity, then the time of one cell's forward passes in evaluation mode."""
+    return worker.time_forward(*_ready(job), job)
 
 
 def peak(job: dict[str, Any]) -> dict[str, Any]:
-    """Samples of float32 matrix products of several sizes."""
-    device = set_up(job)
-    products = []
-    with paddle.no_grad():
-        for n in worker.PRODUCT_SIZES[job["device"]]:
-            a = paddle.rand([n, n])
-            products.append(worker.time_product(lambda a=a: a @ a, n, device))  # type: ignore[misc]
-    return {"products": products}
+    """Samples of the machine's own peaks: products, convolutions, copies."""
+    return paddle_probes.measure(set_up(job), job)
 
 
-TASKS = {"describe": describe, "reference": reference, "measure": measure, "peak": peak}
+def save(job: dict[str, Any]) -> dict[str, Any]:
+    """Save ``paddle.vision``'s network with the job's weights in each of Paddle's own ways.
+
+    ``out`` of the job is a stem: out.pdparams (protocol 4), out-2.pdparams (protocol 2), and the
+    exported out.pdiparams with its program.
+    """
+    set_up(job)
+    model, out = build_library(job["weights"], job["model"]), job["out"]
+    paddle.save(model.state_dict(), f"{out}.pdparams", protocol=4)
+    paddle.save(model.state_dict(), f"{out}-2.pdparams", protocol=2)
+    paddle.jit.save(model, out, input_spec=[paddle.static.InputSpec([None, 3, 224, 224])])
+    return {}
+
+
+TASKS = {
+    "describe": describe,
+    "reference": reference,
+    "measure": measure,
+    "latency": lambda job: latency_worker.answer(*_ready(job), job),
+    "peak": peak,
+    "layers": lambda job: paddle_layers.measure(set_up(job), job),
+    "layers_reference": paddle_layers.reference,
+    "save": save,
+}
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""The README's tables, rendered from the committed records: ``python -m benchmarks.readme``.
+"""The README's tables and picture, from the committed records: ``python -m benchmarks.readme``.
 
-``--check`` writes nothing and exits 1 where the README is stale.
+``--check`` writes nothing and exits 1 where the README or the picture is stale.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from typing import Any
 
 from tabulate import tabulate
 
-from benchmarks import table
+from benchmarks import parity_table as parity_costs
+from benchmarks import pictures, port_table, selftest_table, table
 from benchmarks.rows import ratios, rows
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 SPEED = "forward-cpu.json"
+PORT = "port-cpu.json"
 
 
 def _read(name: str) -> dict[str, Any]:
@@ -32,26 +34,39 @@ def _github(lines: list[list[str]], headers: list[str]) -> str:
     return tabulate(lines, headers, tablefmt="github", colalign=right, disable_numparse=True)
 
 
+DEPTHS = ("resnet50", "resnet101", "resnet152")
+# Of what the parity table shows: a heading, a section's kind, and the output, None for the worst.
+_SHOWN = (
+    ("logits", "forward", "logits"),
+    ("any layer", "forward", None),
+    ("any layer by itself", "isolated", None),
+    ("any gradient", "gradients", None),
+    ("after {steps} steps of SGD", "training", None),
+)
+
+
 def parity_table() -> str:
     """Relative L2 between the frameworks, per depth and precision, from the parity records."""
-    names = ("parity-resnet50.json", "parity-resnet101.json", "parity-resnet152.json")
+    records = [_read(f"parity/{name}.json") for name in DEPTHS]
     lines = []
-    for record in map(_read, names):
-        found: dict[str, dict[str, Any]] = {}
-        worst: dict[str, float] = {}
-        for output in record["outputs"]:
-            dtype = output["dtype"]
-            worst[dtype] = max(worst.get(dtype, 0.0), output["relative_l2"])
-            if output["name"] == "logits":
-                found[dtype] = output
-        agree = record["top1_agree"]["float32"]
-        lines.append([record["model"]])
-        lines[-1] += [f"{found[dtype]['relative_l2']:.1e}" for dtype in ("float64", "float32")]
-        lines[-1] += [f"{worst[dtype]:.1e}" for dtype in ("float64", "float32")]
-        lines[-1] += [agree, "equal" if record["passed"] else "DIFFERENT"]
-    layers = "largest of all layers"
-    headers = ["torch against Paddle", "logits float64", "float32", f"{layers} float64", "float32"]
-    return _github(lines, [*headers, "top-1 agrees", "verdict"])
+    for record in records:
+        for precision in record["options"]["precisions"]:
+            by_kind = {s["kind"]: s for s in record["sections"] if s["precision"] == precision}
+            found = [_largest(by_kind[kind]["outputs"], name) for _, kind, name in _SHOWN]
+            sections = by_kind.values()
+            verdict = "equal" if all(section["passed"] for section in sections) else "DIFFERENT"
+            top1 = by_kind["forward"]["ranking"]
+            agree = f"{top1['top1']} of {top1['images']}"
+            lines.append([f"{record['model']}, {precision}", *found, agree, verdict])
+    steps = records[0]["options"]["steps"]
+    headings = [heading.format(steps=steps) for heading, _, _ in _SHOWN]
+    return _github(lines, ["torch against Paddle", *headings, "same top-1", "verdict"])
+
+
+def _largest(outputs: list[dict[str, Any]], name: str | None) -> str:
+    """The largest relative L2 among outputs, or that of the one called ``name``."""
+    values = [output["relative_l2"] for output in outputs if name in (None, output["name"])]
+    return f"{max(values):.1e}"
 
 
 def _cell(row: dict[str, Any]) -> str:
@@ -93,11 +108,47 @@ def machine() -> str:
     return f"{table.machine(record)} {record['settings']['rounds']} processes per cell."
 
 
+def port_targets() -> str:
+    """What a conversion was to cost, and what it does."""
+    return port_table.targets(_read(PORT), "github")
+
+
+def port_parts() -> str:
+    """Where a conversion's time goes."""
+    return port_table.parts(_read(PORT), "github")
+
+
+def port_machine() -> str:
+    """Where and with what conversions were measured."""
+    return port_table.legend(_read(PORT))
+
+
+def parity_cost() -> str:
+    """What a parity run costs, and with what it was measured."""
+    record = _read("parity-cost.json")
+    return f"{parity_costs.costs(record, 'github')}\n\n{parity_costs.legend(record)}"
+
+
+# Where a picture of the speeds stands -> a key of pictures.PICTURES.
+PICTURES = {RESULTS / "forward-cpu-throughput.svg": "throughput"}
+
+
+def selftest() -> str:
+    """The tool's own false alarms, and the planted slowdowns that it finds."""
+    found = _read("selftest-cpu.json")
+    return f"{selftest_table.outcome(found, 'github')}\n\n{selftest_table.legend(found)}"
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
+    "selftest": selftest,
     "parity": parity_table,
+    "parity-cost": parity_cost,
     "speed": speed_table,
     "ratios": ratio_table,
     "machine": machine,
+    "port": port_targets,
+    "port-parts": port_parts,
+    "port-machine": port_machine,
 }
 
 
@@ -112,14 +163,24 @@ def render(text: str) -> str:
     return text
 
 
+def stale_pictures() -> list[Path]:
+    """The pictures that were not drawn from the records as they are."""
+    wanted = pictures.digest(_read(SPEED))
+    return [path for path in PICTURES if pictures.digest_in(path) != wanted]
+
+
 def main() -> int:
     """Run the command; returns its exit status."""
     path = ROOT / "README.md"
     old = path.read_text()
     new = render(old)
+    old_pictures = stale_pictures()
     if "--check" in sys.argv[1:]:
-        print("README.md is up to date" if new == old else "README.md is stale: run `make readme`")
-        return int(new != old)
+        stale = [one.name for one in ([path] if new != old else []) + old_pictures]
+        print(f"{', '.join(stale)}: stale, run `make readme`" if stale else "all is up to date")
+        return int(bool(stale))
+    for picture in old_pictures:
+        pictures.draw(_read(SPEED), PICTURES[picture], picture, force=True)
     path.write_text(new)
     return 0
 

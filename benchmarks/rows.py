@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from benchmarks import stats
-from benchmarks.cells import PAIRS
+from benchmarks import costs, gpu_monitor, roofs, stats
+from benchmarks.cells import BEST, IMPLEMENTATIONS, LABELS, PAIRS
+from benchmarks.roofs import peaks as peaks  # what a row is held against
 from weight_port import arch
 
 Row = dict[str, Any]
@@ -19,26 +20,15 @@ def samples(cell: Mapping[str, Any], clock: str) -> list[np.ndarray[Any, Any]]:
     return [np.array(process["samples"][clock]) for process in cell["processes"]]
 
 
+def ran_batch(cell: Mapping[str, Any]) -> int:
+    """Images per pass: the cell's batch, or what of it the memory held."""
+    return int(cell.get("ran_batch", cell["batch"]))
+
+
 def flops(cell: Mapping[str, Any]) -> int:
     """Floating-point operations of a forward pass: twice the multiply-adds of its batch."""
-    size, batch = cell["size"], cell["batch"]
+    size, batch = cell["size"], ran_batch(cell)
     return 2 * arch.multiply_adds(cell["model"], size, size) * int(batch)
-
-
-def peaks(record: Mapping[str, Any], precision: str) -> list[Row]:
-    """Each framework's fastest matrix product of the run, the fastest first.
-
-    Rows of framework, n and GFLOP/s. Where one framework's is far below the other's, its matrix
-    library is not at home on this processor, and its networks will show it too.
-    """
-    best: dict[str, Row] = {}
-    for entry in record["peaks"]:
-        for product in entry["products"] if entry["precision"] == precision else ():
-            n, name = product["n"], entry["framework"]
-            gflops = 2 * n**3 / min(product["device_ns"])
-            if name not in best or gflops > best[name]["gflops"]:
-                best[name] = {"framework": name, "n": n, "gflops": gflops}
-    return sorted(best.values(), key=lambda row: -float(row["gflops"]))
 
 
 def _worst(cell: Mapping[str, Any], measure: str) -> float | None:
@@ -47,24 +37,53 @@ def _worst(cell: Mapping[str, Any], measure: str) -> float | None:
     return max((value for value in values if value is not None), default=None)
 
 
-def _speed(cell: Mapping[str, Any], roofs: list[Row]) -> Row:
+def _median_ms(cell: Mapping[str, Any], key: str) -> float | None:
+    """Median of what every process has once; None where an old record lacks it."""
+    values = [process[key] for process in cell["processes"] if key in process]
+    return float(np.median(values)) / 1e6 if values else None
+
+
+def _notes(cell: Mapping[str, Any]) -> list[str]:
+    """What happened beside the timing: a smaller batch, a GPU that was slowed or shared."""
+    monitors = [process.get("monitor") for process in cell["processes"]]
+    found = dict.fromkeys(text for seen in monitors for text in gpu_monitor.warnings(seen))
+    if ran_batch(cell) != cell["batch"]:
+        return [f"out of memory: ran at batch {ran_batch(cell)}", *found]
+    return list(found)
+
+
+def _milliseconds(nanoseconds: float | None) -> float | None:
+    return None if nanoseconds is None else nanoseconds / 1e6
+
+
+def _shares(cell: Mapping[str, Any], ns: float, roof: roofs.Roof) -> Row:
+    """GFLOP/s, shares of the machine's peaks, and which of them binds."""
+    size = (cell["size"], ran_batch(cell), cell["precision"])
+    found = roof.shares(flops(cell), costs.forward_bytes(cell["model"], *size), ns)
+    del found["share_of_roof"]  # the one of its bound
+    return found
+
+
+def _speed(cell: Mapping[str, Any], roof: roofs.Roof) -> Row:
     """The timed columns of a cell that passed parity."""
     device, wall, enqueue = (samples(cell, f"{c}_ns") for c in ("device", "wall", "enqueue"))
     summary = stats.summarise(device)
-    gflops = flops(cell) / summary.median  # operations per nanosecond
-    notes = [*stats.contradictions(summary), *stats.warnings(summary)]
+    notes = [*_notes(cell), *stats.contradictions(summary), *stats.warnings(summary)]
     if cell["device"] == "gpu" and stats.launch_bound(enqueue, device):
         notes.append("launch-bound")
     return {
         "median_ms": summary.median / 1e6,
-        "p90_ms": None if summary.p90 is None else summary.p90 / 1e6,
+        "p90_ms": _milliseconds(summary.p90),
+        "p95_ms": _milliseconds(summary.p95),
+        "p99_ms": _milliseconds(summary.p99),
         "spread": summary.spread,
         "between": summary.between,
         "wall_ms": stats.pooled_median(wall) / 1e6,
         "enqueue_ms": stats.pooled_median(enqueue) / 1e6,
-        "images_per_s": cell["batch"] * 1e9 / summary.median,
-        "gflops": gflops,
-        "share_of_peak": gflops / roofs[0]["gflops"] if roofs else None,
+        "prepare_ms": _median_ms(cell, "prepare_ns"),
+        "first_call_ms": _median_ms(cell, "first_call_ns"),
+        "images_per_s": ran_batch(cell) * 1e9 / summary.median,
+        **_shares(cell, summary.median, roof),
         "processes": summary.processes,
         "samples": summary.samples,
         "notes": notes,
@@ -76,36 +95,101 @@ def rows(record: Mapping[str, Any]) -> list[Row]:
     found = []
     for entry in record["cells"]:
         cell = {**entry, "device": record["settings"]["device"]}
-        labels = ("model", "batch", "implementation", "size", "rung", "mode", "precision", "layout")
-        row: Row = {label: cell[label] for label in labels}
+        row: Row = {label: cell[label] for label in LABELS}
         row |= {name: _worst(cell, name) for name in ("max_abs", "relative_l2")}
         row["error"] = cell["error"]
         if cell["error"] is None:
-            row |= _speed(cell, peaks(record, cell["precision"]))
+            row |= _speed(cell, roofs.roof(record, cell["precision"]))
         found.append(row)
     return found
 
 
-def ratios(record: Mapping[str, Any]) -> list[Row]:
-    """Every pair of cells that differ in the implementation alone, with enough processes."""
-    cells = {_key(cell, cell["implementation"]): cell for cell in record["cells"]}
-    found = []
-    for cell in record["cells"]:
+def harness(record: Mapping[str, Any]) -> float | None:
+    """The run's wall time over that of its cells' processes; None where a record lacks them.
+
+    What is above 1 is the harness: references, peaks, the network's ONNX, and starting processes.
+    """
+    cells = [process for cell in record["cells"] for process in cell["processes"]]
+    spent = sum(process.get("process_ns", 0) for process in cells)
+    wall = record["settings"].get("wall_ns")
+    return wall / spent if wall and spent else None
+
+
+def rounds(cell: Mapping[str, Any]) -> list[int]:
+    """The rounds of a cell's processes, in the order of ``samples``."""
+    return [process["round"] for process in cell["processes"]]
+
+
+def compared(top: Mapping[str, Any], bottom: Mapping[str, Any]) -> stats.Ratio | None:
+    """The ratio of two cells of one record, round by round where both ran in the same ones."""
+    paired = rounds(top) == rounds(bottom)
+    return stats.ratio(samples(top, "device_ns"), samples(bottom, "device_ns"), paired)
+
+
+def _name(cell: Mapping[str, Any], *labels: str) -> str:
+    """A cell's implementation with the labels by which it differs from the other of a pair."""
+    return " ".join([cell["implementation"], *(str(cell[label]) for label in labels)])
+
+
+def _ratio(one: Mapping[str, Any], other: Mapping[str, Any], *labels: str) -> list[Row]:
+    """The ratio of two cells' times as a row; none where it must not be quoted."""
+    if one["error"] or other["error"] or ran_batch(one) != ran_batch(other):
+        return []
+    ratio = compared(one, other)
+    if not ratio:
+        return []
+    row = {key: one[key] for key in ("model", "batch", "rung", "precision")}
+    row |= {"numerator": _name(one, *labels), "denominator": _name(other, *labels)}
+    row |= {"ratio": ratio.value, "low": ratio.low, "high": ratio.high}
+    return [{**row, "verdict": ratio.verdict}]
+
+
+def _alike(cells: list[dict[str, Any]]) -> Iterator[Row]:
+    """Cells that differ in the implementation alone, and in the layout alone."""
+    by_key = {_key(cell, cell["implementation"]): cell for cell in cells}
+    for cell in cells:
         for numerator, denominator in PAIRS:
-            other = cells.get(_key(cell, denominator))
-            if cell["implementation"] != numerator or other is None:
-                continue
-            if cell["error"] or other["error"]:
-                continue
-            ratio = stats.ratio(samples(cell, "device_ns"), samples(other, "device_ns"))
-            if ratio:
-                row = {key: cell[key] for key in ("model", "batch")}
-                row |= {"numerator": numerator, "denominator": denominator}
-                row |= {"ratio": ratio.value, "low": ratio.low, "high": ratio.high}
-                found.append({**row, "verdict": ratio.verdict})
-    return found
+            other = by_key.get(_key(cell, denominator))
+            if cell["implementation"] == numerator and other:
+                yield from _ratio(cell, other)
+        plain = by_key.get(_key({**cell, "layout": "NCHW"}, cell["implementation"]))
+        if cell["layout"] == "NHWC" and plain:
+            yield from _ratio(cell, plain, "layout")
+
+
+def _best(cells: list[dict[str, Any]]) -> Iterator[Row]:
+    """Each framework's fastest row against the engines' fastest, and Paddle's against torch's.
+
+    Only within one model, batch, size, precision and number of threads.
+    """
+    same = ("model", "batch", "size", "threads", "precision")
+    groups: dict[tuple[Any, ...], dict[str, list[dict[str, Any]]]] = {}
+    for cell in cells:
+        if not cell["error"]:
+            group = groups.setdefault(tuple(cell[label] for label in same), {})
+            group.setdefault(IMPLEMENTATIONS[cell["implementation"]], []).append(cell)
+    for group in groups.values():
+        best = {name: min(rows, key=_median) for name, rows in group.items()}
+        for one, other in (("torch", "engines"), ("paddle", "engines"), ("paddle", "torch")):
+            if one in best and other in best:
+                yield from _ratio(best[one], best[other], "mode", "layout")
+
+
+def _median(cell: Mapping[str, Any]) -> float:
+    return stats.pooled_median(samples(cell, "device_ns"))
+
+
+def ratios(record: Mapping[str, Any]) -> list[Row]:
+    """Ratios of times within a rung, with enough processes; never across rungs.
+
+    Pairs of cells that differ in one label; in the best-effort rung, each framework's fastest.
+    """
+    cells = [cell for cell in record["cells"] if cell["implementation"] in IMPLEMENTATIONS]
+    alike = [cell for cell in cells if cell["rung"] != BEST]
+    best = [cell for cell in cells if cell["rung"] == BEST]
+    return [*_alike(alike), *_best(best)]
 
 
 def _key(cell: Mapping[str, Any], implementation: str) -> tuple[Any, ...]:
-    same = ("model", "batch", "size", "rung", "mode", "precision", "layout")
+    same = (label for label in LABELS if label != "implementation")
     return (*(cell[label] for label in same), implementation)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,30 +13,30 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import frameworks, record
-from benchmarks.cells import SWITCHES, Cell, abba, grid
-from benchmarks.inputs import Files, images, make_files, make_weights
+from benchmarks import frameworks, gpu_monitor, probes, record
+from benchmarks.cells import Cell, abba, runs_on
+from benchmarks.inputs import Files, export, images, make_files, make_weights
 from benchmarks.timing import Plan
 from parity.launch import WorkerError
 from weight_port import WeightPortError
 
-PLAN = Plan()
-
 Say = Callable[[str], None]
+
+# What both frameworks say on a GPU ("CUDA out of memory", "Out of memory error on GPU 0"), and the
+# C++ library on a CPU.
+_OUT_OF_MEMORY = ("out of memory", "bad_alloc", "memoryerror")
 
 
 @dataclass(frozen=True)
 class Options:
     """What a run measures; ``device`` is auto, cpu or gpu."""
 
-    models: tuple[str, ...]
-    batches: tuple[int, ...]
-    implementations: tuple[str, ...]
+    cells: tuple[Cell, ...]
     device: str
-    threads: int
+    threads: int  # of what is no cell: the reference, the peaks
     rounds: int
-    size: int
     seed: int
+    plan: Plan
 
 
 @dataclass
@@ -44,52 +46,98 @@ class Row:
     cell: Cell
     error: str | None = None
     files: Files | None = None
+    batch: int = 0  # what fits the memory: the cell's batch, halved until it does
     processes: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.batch = self.batch or self.cell.batch
 
     def as_json(self) -> dict[str, Any]:
         """The cell's entry in the record."""
-        return {**asdict(self.cell), "error": self.error, "processes": self.processes}
+        outcome = {"ran_batch": self.batch, "error": self.error, "processes": self.processes}
+        return {**asdict(self.cell), **outcome}
+
+
+def _shared(options: Options, rows: Iterable[Row], framework: str, folder: Path, say: Say) -> None:
+    """Make what the rows of one model, size and batch share; an error becomes theirs."""
+    rows = list(rows)
+    cell = rows[0].cell
+    start = partial(frameworks.start, framework, threads=options.threads)
+    try:
+        weights = folder / f"{cell.size}"
+        weights.mkdir(exist_ok=True)
+        known = list(weights.glob(f"{cell.model}.*"))
+        if not known:
+            say(f"{cell.model}: seeded weights, calibrated in {framework}")
+            made = make_weights(weights, cell.model, cell.size, options.seed, framework)
+        path = str(known[0]) if known else made
+        say(f"{cell.model}: float64 reference for batch {cell.batch}")
+        # Another seed than the calibration's: not the images that set the statistics.
+        inputs = images(cell.batch, cell.size, options.seed + 1)
+        files = make_files(weights, path, inputs, start)
+        if any(row.cell.framework == "engines" for row in rows):
+            say(f"{cell.model}: ONNX for batch {cell.batch}")
+            torch = partial(frameworks.start, "torch", threads=options.threads)
+            files = export(weights, files, cell.batch, torch)
+        for row in rows:
+            row.files = files
+    except (WorkerError, WeightPortError) as error:
+        for row in rows:
+            row.error = row.error or str(error)
 
 
 def _prepare(options: Options, framework: str, rows: list[Row], folder: Path, say: Say) -> None:
     """Give every row its files; where one can't be made, its rows get the error instead."""
-    start = partial(frameworks.start, framework, threads=options.threads)
-    for model in options.models:
-        mine = [row for row in rows if row.cell.model == model]
-        try:
-            say(f"{model}: seeded weights, calibrated in {framework}")
-            weights = make_weights(folder, model, options.size, options.seed, framework)
-            for batch in options.batches:
-                say(f"{model}: float64 reference for batch {batch}")
-                # Another seed than the calibration's: not the images that set the statistics.
-                inputs = images(batch, options.size, options.seed + 1)
-                files = make_files(folder, weights, inputs, start)
-                for row in mine:
-                    row.files = files if row.cell.batch == batch else row.files
-        except (WorkerError, WeightPortError) as error:
-            for row in mine:
-                if row.files is None:
-                    row.error = row.error or str(error)
+    groups: dict[tuple[str, int, int], list[Row]] = {}
+    for row in rows:
+        if not row.error:
+            key = (row.cell.model, row.cell.size, row.cell.batch)
+            groups.setdefault(key, []).append(row)
+    for group in groups.values():
+        _shared(options, group, framework, folder, say)
 
 
-def _measure(row: Row, turn: int, device: str, threads: int) -> None:
-    """One process of a row."""
+def _job(row: Row, device: str, plan: Plan) -> dict[str, Any]:
     assert row.files is not None  # a row without files has an error and does not get here
-    job = {**asdict(row.cell), **asdict(row.files), "device": device, "plan": asdict(PLAN)}
+    job = {**asdict(row.cell), **asdict(row.files), "batch": row.batch}
+    return {**job, "device": device, "plan": asdict(plan)}
+
+
+def _measure(row: Row, turn: int, device: str, plan: Plan) -> None:
+    """One process of a row; where the memory ran out, another with half the batch.
+
+    What was measured with the larger batch is dropped then: all processes of a row do the same.
+    """
+    begin = time.perf_counter_ns()
     try:
-        result = frameworks.start(row.cell.framework, "measure", threads, **job)
+        with gpu_monitor.watch(device) as seen:
+            job = _job(row, device, plan)
+            result = frameworks.start(row.cell.framework, "measure", **job)
     except WorkerError as error:
-        row.error = str(error)
+        ran_out = any(text in str(error).lower() for text in _OUT_OF_MEMORY)
+        if not ran_out or row.batch == 1 or row.cell.framework == "engines":
+            row.error = str(error)
+            return
+        row.batch, row.processes = row.batch // 2, []
+        _measure(row, turn, device, plan)
         return
-    row.processes.append({"round": turn, **result})
+    whole = {"process_ns": time.perf_counter_ns() - begin, "monitor": seen or None}
+    row.processes.append({"round": turn, **result, **whole})
     row.error = result["parity"]["error"]
 
 
-def _peak(framework: str, turn: int, device: str, threads: int) -> dict[str, Any]:
-    """The matrix products of a framework's process."""
-    entry = {"framework": framework, "round": turn, "precision": "fp32", "error": None}
+def peak(
+    framework: str, turn: int, device: str, threads: int, precision: str = "fp32"
+) -> dict[str, Any]:
+    """The machine's peaks in a process of a framework; one that dies has an error alone.
+
+    A process per precision: a kernel that is not there may end it.
+    """
+    entry = {"framework": framework, "round": turn, "precision": precision, "error": None}
+    # What is copied has no precision, so one is enough.
+    job = {"device": device, "precision": precision, "copies": precision == "fp32"}
     try:
-        return {**entry, **frameworks.start(framework, "peak", threads, device=device)}
+        return {**entry, **frameworks.start(framework, "peak", threads, **job)}
     except WorkerError as error:
         return {**entry, "products": [], "error": str(error)}
 
@@ -98,38 +146,57 @@ def _outcome(row: Row) -> str:
     """A finished process in a few words."""
     if row.error:
         return row.error.strip().splitlines()[-1]
-    return f"{np.median(row.processes[-1]['samples']['device_ns']) / 1e6:.1f} ms"
+    smaller = f" (batch {row.batch}: out of memory)" if row.batch != row.cell.batch else ""
+    return f"{np.median(row.processes[-1]['samples']['device_ns']) / 1e6:.1f} ms{smaller}"
+
+
+def describe_cell(cell: Cell) -> str:
+    """A cell in a line of progress."""
+    usual = {"eager", "engine", "fp32", "NCHW", "default"}
+    labels = (cell.implementation, cell.mode, cell.precision, cell.layout, cell.allocator)
+    rest = " ".join(label for label in labels if label not in usual)
+    return f"{cell.model} batch {cell.batch} {rest}"
 
 
 def _rounds(options: Options, rows: list[Row], device: str, say: Say) -> list[dict[str, Any]]:
     """Run every process; fills the rows and returns the peaks, which are measured every round."""
     peaks = []
-    running = sorted({row.cell.framework for row in rows if not row.error})
+    running = sorted({row.cell.framework for row in rows if not row.error} & {"torch", "paddle"})
+    precisions = probes.precisions(row.cell.precision for row in rows)
     total = len(rows) * options.rounds
     for done, (turn, index) in enumerate(abba(len(rows), options.rounds)):
         if done % len(rows) == 0:
-            say(f"round {turn + 1} of {options.rounds}: matrix products in {', '.join(running)}")
-            peaks += [_peak(name, turn, device, options.threads) for name in running]
+            say(f"round {turn + 1} of {options.rounds}: machine's peaks in {', '.join(running)}")
+            for name, precision in itertools.product(running, precisions):
+                peaks.append(peak(name, turn, device, options.threads, precision))
         row = rows[index]
         if not row.error:
-            _measure(row, turn, device, options.threads)
-        cell = row.cell
-        label = f"{cell.model} batch {cell.batch} {cell.implementation}"
-        say(f"[{done + 1}/{total}] {label}: {_outcome(row)}")
+            _measure(row, turn, device, options.plan)
+        say(f"[{done + 1}/{total}] {describe_cell(row.cell)}: {_outcome(row)}")
     return peaks
+
+
+def _row(cell: Cell, device: str, errors: dict[str, str]) -> Row:
+    """A cell's row, with an error where it can't run on the device or its framework can't."""
+    error = errors.get(cell.framework)
+    if not error and not runs_on(cell, device):
+        error = f"{cell.mode} in {cell.precision} does not exist on a {device}"
+    return Row(cell, error)
 
 
 def run(options: Options, say: Say) -> record.Record:
     """Measure the grid; returns its record. Raises RunError where nothing can run as asked."""
-    cells = grid(options.models, options.batches, options.implementations, options.size)
+    begin = time.perf_counter_ns()
     reference = frameworks.reference_framework()
-    needed = {cell.framework for cell in cells}
+    needed = {cell.framework for cell in options.cells}
     say(f"asking {' and '.join(sorted(needed | {reference}))} for versions and devices")
     said, errors = frameworks.describe(needed | {reference}, options.threads)
     mine = {framework: said[framework] for framework in said if framework in needed}
     device = frameworks.choose_device(options.device, mine, say)
-    context = record.context(said, device, options.threads, SWITCHES)
-    rows = [Row(cell, errors.get(cell.framework)) for cell in cells]
+    context = record.context(
+        said, device, options.threads, frameworks.extra_environment(options.threads)
+    )
+    rows = [_row(cell, device, errors) for cell in options.cells]
     with tempfile.TemporaryDirectory(prefix="resnet-parity-") as folder:
         _prepare(options, reference, rows, Path(folder), say)
         peaks = _rounds(options, rows, device, say)
@@ -138,11 +205,12 @@ def run(options: Options, say: Say) -> record.Record:
         "threads": options.threads,
         "rounds": options.rounds,
         "seed": options.seed,
-        "plan": asdict(PLAN),
+        "plan": asdict(options.plan),
+        "wall_ns": time.perf_counter_ns() - begin,
         "reference": frameworks.REFERENCES[reference],
     }
     return {
-        "schema": record.VERSION,
+        "schema": record.version(),
         "context": context,
         "settings": settings,
         "peaks": peaks,

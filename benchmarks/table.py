@@ -10,7 +10,8 @@ from typing import Any
 
 from tabulate import tabulate
 
-from benchmarks.rows import Row, peaks, ratios, rows
+from benchmarks.roofs import bandwidths, peaks
+from benchmarks.rows import Row, harness, ratios, rows
 from benchmarks.stats import MIN_PROCESSES
 
 
@@ -25,17 +26,25 @@ def _percent(value: Any) -> str:
 # Heading, key in a row, how to write its value.
 Column = tuple[str, str, Callable[[Any], str]]
 
+# How a cell ran: a column where the cells of a record differ in it, else a line below the table.
+_HOW = ("rung", "mode", "precision", "layout", "threads", "allocator")
+
 COLUMNS: tuple[Column, ...] = (
     ("model", "model", str),
     ("batch", "batch", str),
     ("implementation", "implementation", str),
+    *((label, label, str) for label in _HOW),
     ("median ms", "median_ms", _number(2)),
     ("p90 ms", "p90_ms", _number(2)),
+    ("prepare ms", "prepare_ms", _number(0)),
+    ("first call ms", "first_call_ms", _number(0)),
     ("spread", "spread", _percent),
     ("between", "between", _percent),
     ("images/s", "images_per_s", _number(1)),
     ("GFLOP/s", "gflops", _number(0)),
     ("of peak", "share_of_peak", lambda value: f"{value:.0%}"),
+    ("of memory", "share_of_bandwidth", lambda value: f"{value:.0%}"),
+    ("bound", "bound", str),
     ("max diff", "max_abs", lambda value: f"{value:.1e}"),
     ("note", "note", str),
 )
@@ -47,6 +56,8 @@ GPU_COLUMNS: tuple[Column, ...] = (
 RATIO_COLUMNS: tuple[Column, ...] = (
     ("model", "model", str),
     ("batch", "batch", str),
+    ("rung", "rung", str),
+    ("precision", "precision", str),
     ("time of", "numerator", str),
     ("over", "denominator", str),
     ("ratio", "ratio", _number(3)),
@@ -54,7 +65,8 @@ RATIO_COLUMNS: tuple[Column, ...] = (
     ("to", "high", _number(3)),
     ("verdict", "verdict", str),
 )
-_TEXT = {"model", "implementation", "numerator", "denominator", "verdict", "note"}
+_OF_MEMORY = ("share_of_bandwidth", "bound")
+_TEXT = {"model", "implementation", *_HOW, "numerator", "denominator", "verdict", "note", "bound"}
 
 
 def _note(row: Row) -> str:
@@ -64,11 +76,18 @@ def _note(row: Row) -> str:
     return "; ".join(row["notes"])
 
 
-def _columns(device: str) -> tuple[Column, ...]:
-    if device != "gpu":
-        return COLUMNS
-    after = [heading for heading, _, _ in COLUMNS].index("p90 ms") + 1
-    return (*COLUMNS[:after], *GPU_COLUMNS, *COLUMNS[after:])
+def _columns(device: str, found: Sequence[Row]) -> list[Column]:
+    """What there is to show: the clocks of a GPU, and how the rows ran where they differ in it."""
+    after = [key for _, key, _ in COLUMNS].index("p90_ms") + 1
+    more = GPU_COLUMNS if device == "gpu" else ()
+    same = {key for key in _HOW if len({row[key] for row in found}) < 2}
+    if not any((row.get("prepare_ms") or 0) >= 1 for row in found):
+        same.add("prepare_ms")
+    # Records of before the bandwidth was measured have neither.
+    same |= {key for key in _OF_MEMORY if not any(row.get(key) is not None for row in found)}
+    return [
+        column for column in (*COLUMNS[:after], *more, *COLUMNS[after:]) if column[1] not in same
+    ]
 
 
 def _grid(found: Sequence[Row], columns: Sequence[Column], style: str) -> str:
@@ -85,31 +104,49 @@ def _grid(found: Sequence[Row], columns: Sequence[Column], style: str) -> str:
     )
 
 
+def software(record: Mapping[str, Any]) -> str:
+    """The frameworks and libraries of a record with their versions."""
+    said = record["context"]["frameworks"].values()
+    versions = {name: version for one in said for name, version in one["versions"].items()}
+    return ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+
+
 def machine(record: Mapping[str, Any]) -> str:
     """Where, with what and when a record was measured, in a line."""
     context, settings = record["context"], record["settings"]
     device = context["gpu"] or f"{context['system']['cpu']}, {settings['threads']} threads"
-    versions = {
-        k: v for said in context["frameworks"].values() for k, v in said["versions"].items()
-    }
-    software = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
-    return f"{settings['device']}: {device}. {software}. {context['date']}."
+    return f"{settings['device']}: {device}. {software(record)}. {context['date']}."
 
 
 def _conventions(record: Mapping[str, Any]) -> str:
-    labels = ("precision", "layout", "mode", "rung")
-    kinds = dict.fromkeys(", ".join(cell[label] for label in labels) for cell in record["cells"])
+    values = {label: {str(cell[label]) for cell in record["cells"]} for label in _HOW}
+    shared = [f"{label} {', '.join(found)}" for label, found in values.items() if len(found) == 1]
     text = (
-        f"{'; '.join(kinds)} rung. FLOPs: twice the multiply-adds of convolutions and classifier."
+        f"All rows: {'; '.join(shared)}. FLOPs: twice the multiply-adds of convolutions and "
+        "classifier."
     )
+    if "0" in values["threads"]:
+        text += " Threads 0: as many as the framework takes when nothing is set."
     for precision in dict.fromkeys(cell["precision"] for cell in record["cells"]):
         best = [
-            f"{row['framework']} {row['gflops']:,.0f} GFLOP/s at n = {row['n']}"
+            f"{row['framework']} {row['gflops']:,.0f} GFLOP/s {row['what']}"
             for row in peaks(record, precision)
         ]
         if best:
-            text += f" Peak: the run's fastest {precision} matrix product ({', '.join(best)})."
-    return text
+            what = f"the run's fastest {precision} matrix product or 3×3 convolution"
+            text += f" Peak: {what} ({', '.join(best)})."
+    return text + memory(record)
+
+
+def memory(record: Mapping[str, Any]) -> str:
+    """What shares of the memory's bandwidth are of; "" where it was not measured."""
+    best = [f"{row['framework']} {row['gbytes_per_s']:.1f} GB/s" for row in bandwidths(record)]
+    if not best:
+        return ""
+    return (
+        f" Memory: the run's fastest copy, bytes read and written ({', '.join(best)}), against the "
+        "weights once and every step's input and output once, no step fused with another."
+    )
 
 
 def _legend(record: Mapping[str, Any], quoted: bool) -> list[str]:
@@ -119,6 +156,8 @@ def _legend(record: Mapping[str, Any], quoted: bool) -> list[str]:
         f"medians over median. Max diff: from {reference}'s float64 logits."
     )
     lines = [machine(record), _conventions(record), terms]
+    if overhead := harness(record):
+        lines.append(f"The run took {overhead:.2f} × the time of its rows' processes.")
     if not quoted:
         lines.append(f"No ratios: they need {MIN_PROCESSES} processes per cell (--rounds).")
     return lines
@@ -128,7 +167,7 @@ def _page(record: Mapping[str, Any], style: str) -> str:
     """The table, the ratios if there are any, and what a reader must know."""
     found = [{**row, "note": _note(row)} for row in rows(record)]
     quoted = ratios(record)
-    parts = [_grid(found, _columns(record["settings"]["device"]), style)]
+    parts = [_grid(found, _columns(record["settings"]["device"], found), style)]
     if quoted:
         parts.append(_grid(quoted, RATIO_COLUMNS, style))
     return "\n\n".join([*parts, *_legend(record, bool(quoted))])

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 
 import pytorch_impl
 import weight_port
-from benchmarks import cpu_device, torch_device, worker
+from benchmarks import (
+    cpu_device,
+    latency_worker,
+    torch_device,
+    torch_layers,
+    torch_modes,
+    torch_probes,
+    worker,
+)
 from benchmarks.timing import Device
 from parity.launch import serve
 from pytorch_impl.checkpoint import to_tensor
@@ -19,10 +28,13 @@ PLACES = {"cpu": "cpu", "gpu": "cuda"}
 
 def set_up(job: dict[str, Any]) -> Device:
     """Threads and switches as the job has them; returns the device that keeps the time."""
-    torch.set_num_threads(job["threads"])
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    if job["threads"]:
+        torch.set_num_threads(job["threads"])
+    tf32 = job.get("precision") == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cudnn.allow_tf32 = tf32
     torch.backends.cudnn.benchmark = False
+    torch.set_grad_enabled(False)
     return DEVICES[job["device"]]
 
 
@@ -42,7 +54,17 @@ def build_library(path: str, name: str) -> Any:
     return model.eval()
 
 
-BUILD = {"pytorch_impl": build_ours, "torchvision": build_library}
+def build_timm(path: str, name: str) -> Any:
+    """timm's network with a checkpoint's weights."""
+    import timm
+
+    model = timm.create_model(name, pretrained=False)
+    tensors = weight_port.convert(weight_port.read(path), to="timm")
+    model.load_state_dict({key: to_tensor(array) for key, array in tensors.items()}, strict=True)
+    return model.eval()
+
+
+BUILD = {"pytorch_impl": build_ours, "torchvision": build_library, "timm": build_timm}
 
 
 def describe(job: dict[str, Any]) -> dict[str, Any]:
@@ -57,7 +79,10 @@ def describe(job: dict[str, Any]) -> dict[str, Any]:
         "mkldnn.enabled": torch.backends.mkldnn.enabled,
     }
     return {
-        "versions": {"torch": str(torch.__version__), **worker.versions("torchvision", "numpy")},
+        "versions": {
+            "torch": str(torch.__version__),
+            **worker.versions("torchvision", "timm", "numpy"),
+        },
         "build": [line.strip(" -") for line in torch.__config__.show().splitlines()[1:8]],
         "switches": switches,
         "gpu": torch_device.describe(),
@@ -74,27 +99,58 @@ def reference(job: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def measure(job: dict[str, Any]) -> dict[str, Any]:
-    """Parity, then the time of one cell's forward passes in evaluation mode."""
+def _ready(job: dict[str, Any]) -> tuple[Any, Any, Device]:
+    """What readies a cell's forward pass, what brings its output to the host, and the device."""
     device, place = set_up(job), PLACES[job["device"]]
     model = BUILD[job["implementation"]](job["weights"], job["model"]).to(place)
-    images = to_tensor(worker.load_array(job["inputs"], "images")).to(place)
-    with torch.inference_mode():
-        return worker.time_forward(lambda: model(images), lambda y: y.cpu().numpy(), device, job)
+    images = to_tensor(worker.load_images(job)).to(place)
+    precision, mode = job["precision"], job["mode"]
+    if mode not in torch_modes.OPTIMIZED:
+        model, images = torch_modes.cast(model, images, precision, job["layout"])
+    make = partial(torch_modes.MODES[mode], model, images, precision)
+    return make, lambda y: y.float().cpu().numpy(), device
+
+
+def measure(job: dict[str, Any]) -> dict[str, Any]:
+    """Parity, then the time of one cell's forward passes in evaluation mode."""
+    return worker.time_forward(*_ready(job), job)
+
+
+def export(job: dict[str, Any]) -> dict[str, Any]:
+    """Write ``pytorch_impl``'s network with the job's weights as ONNX, for that batch alone."""
+    set_up(job)
+    images = to_tensor(worker.load_images(job))
+    names: dict[str, Any] = {"input_names": ["images"], "output_names": ["logits"]}
+    # The exporter by tracing: its graph has batch norms folded away and needs no onnxscript.
+    model = pytorch_impl.load(job["weights"])
+    torch.onnx.export(model, (images,), job["out"], dynamo=False, opset_version=17, **names)
+    return {}
 
 
 def peak(job: dict[str, Any]) -> dict[str, Any]:
-    """Samples of float32 matrix products of several sizes."""
-    device, place = set_up(job), PLACES[job["device"]]
-    products = []
-    with torch.inference_mode():
-        for n in worker.PRODUCT_SIZES[job["device"]]:
-            a = torch.rand(n, n, device=place)
-            products.append(worker.time_product(lambda a=a: a @ a, n, device))  # type: ignore[misc]
-    return {"products": products}
+    """Samples of the machine's own peaks: products, convolutions, copies."""
+    return torch_probes.measure(set_up(job), PLACES[job["device"]], job)
 
 
-TASKS = {"describe": describe, "reference": reference, "measure": measure, "peak": peak}
+def save(job: dict[str, Any]) -> dict[str, Any]:
+    """Save torchvision's network with the job's weights, as torch does now and did before 1.6."""
+    state, out = build_library(job["weights"], job["model"]).state_dict(), job["out"]
+    torch.save(state, f"{out}.pth")
+    torch.save(state, f"{out}-legacy.pth", _use_new_zipfile_serialization=False)
+    return {}
+
+
+TASKS = {
+    "describe": describe,
+    "reference": reference,
+    "export": export,
+    "measure": measure,
+    "latency": lambda job: latency_worker.answer(*_ready(job), job),
+    "peak": peak,
+    "layers": lambda job: torch_layers.measure(set_up(job), PLACES[job["device"]], job),
+    "layers_reference": torch_layers.reference,
+    "save": save,
+}
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:

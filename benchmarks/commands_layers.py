@@ -1,0 +1,41 @@
+"""The command ``layers``: every step of a network in both frameworks."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import fields
+from functools import partial
+
+from benchmarks import layers as measuring
+from benchmarks import layers_rows, layers_table
+from benchmarks.cells import MODELS
+from benchmarks.commands import add_output, destination, keep, say, whole
+from parity.launch import available_threads
+
+
+def layers(arguments: Sequence[str]) -> int:
+    """Time every step of a network by itself, in both frameworks side by side."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks layers",
+        description=layers.__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("model", choices=MODELS, metavar="MODEL", help=", ".join(MODELS))
+    add("--batch", type=whole(1), default=1, help="images per forward pass")
+    add("--size", type=whole(32), default=224, help="height and width of the images")
+    add("--threads", type=whole(1), default=available_threads())
+    add("--device", choices=("auto", "cpu", "gpu"), default="auto")
+    add("--rounds", type=whole(1), default=3, help="processes per framework; verdicts need 5")
+    add("--seed", type=whole(0), default=0, help="of weights and images")
+    help_sort = "by execution, or where the frameworks' times differ most first"
+    add("--sort", choices=list(layers_table.SORTS), default="order", help=help_sort)
+    add_output(parser)
+    chosen = parser.parse_args(arguments)
+    file = destination(parser, chosen)
+    names = [field.name for field in fields(measuring.Options)]
+    options = measuring.Options(**{name: getattr(chosen, name) for name in names})
+    done = measuring.measure(options, say)
+    render = partial(layers_table.render, sort=chosen.sort)
+    return keep(file, done, chosen, layers_rows.rows(done), render)

@@ -1,0 +1,113 @@
+"""What a forward pass must do, step by step: operations and bytes. Pure functions of the network.
+
+Conventions, the same for every framework:
+
+- Operations: two for each multiply-add of a convolution or the classifier, those on the padding
+  too; two for each value of a batch norm in evaluation mode (scale, shift); one for each value of
+  a ReLU or of a block's sum, and for each value of a pool's window.
+- Bytes are the compulsory ones: a step reads its inputs and its parameters once and writes its
+  output once, each step by itself. A framework that fuses steps moves less, and can get past
+  100 % of the bandwidth so counted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from weight_port import arch
+
+# Bytes of a value; under autocast, of what the convolutions read and write.
+ITEM_BYTES = {"fp32": 4, "tf32": 4, "fp16": 2, "bf16": 2, "amp-fp16": 2, "amp-bf16": 2}
+
+KINDS = ("conv", "batch_norm", "relu", "max_pool", "add", "avg_pool", "linear")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step's operations and compulsory bytes for a batch.
+
+    ``name`` is the scheme's of the layer that it belongs to: a ReLU has that of the batch norm or
+    block before it, and a block's sum that of the block, so a name and a kind tell steps apart.
+    """
+
+    name: str
+    kind: str  # of KINDS
+    flops: int
+    bytes: int
+
+
+def has_relu(layer: arch.Layer, bottleneck: bool) -> bool:
+    """Whether a ReLU follows: after a block's sum, and every batch norm but its branches' last."""
+    if layer.kind == "block":
+        return True
+    last = "branch2c" if bottleneck else "branch2b"
+    return layer.kind == "batch_norm" and layer.branch not in ("branch1", last)
+
+
+def order(model: str) -> list[tuple[str, str]]:
+    """(name, kind) of every step of a network, in execution order."""
+    bottleneck = arch.architecture(model).bottleneck
+    found = []
+    for layer in arch.layers(model):
+        found.append((layer.name, "add" if layer.kind == "block" else layer.kind))
+        if has_relu(layer, bottleneck):
+            found.append((layer.name, "relu"))
+    return found
+
+
+def _input_side(layer: arch.Layer, row: arch.Architecture, size: int, last: int) -> int:
+    """Height or width of a layer's input; ``last`` is that of the feature map before it."""
+    if layer.kind == "avg_pool":
+        return last
+    before = replace(layer, reduction=layer.reduction // layer.stride)
+    return arch.output_side(size, before, row)
+
+
+def _flops(layer: arch.Layer, values_in: int, values_out: int) -> int:
+    """Operations on one image, without a ReLU."""
+    if layer.kind in ("conv", "linear"):
+        weights = math.prod(layer.parameters[0].shape)
+        return 2 * weights * (values_out // layer.out_channels)
+    per_output = {"batch_norm": 2, "block": 1, "max_pool": layer.kernel**2}
+    return values_in if layer.kind == "avg_pool" else per_output[layer.kind] * values_out
+
+
+def _of_layer(
+    layer: arch.Layer, sides: tuple[int, int], batch: int, item_bytes: int, relu: bool
+) -> Iterator[Step]:
+    """A layer's steps; ``sides`` are the height or width of its input and output."""
+    side_in, side_out = sides
+    values_out = layer.out_channels * side_out**2
+    # A block's own step adds two tensors of the shape of its output.
+    block = layer.kind == "block"
+    values_in = 2 * values_out if block else layer.in_channels * side_in**2
+    parameters = sum(math.prod(parameter.shape) for parameter in layer.parameters)
+    moved = item_bytes * (parameters + batch * (values_in + values_out))
+    kind = "add" if block else layer.kind
+    yield Step(layer.name, kind, batch * _flops(layer, values_in, values_out), moved)
+    if relu:
+        yield Step(layer.name, "relu", batch * values_out, item_bytes * batch * 2 * values_out)
+
+
+def steps(model: str, size: int, batch: int, precision: str = "fp32") -> list[Step]:
+    """Every step of a network on ``batch`` square images of ``size``, in execution order.
+
+    The pool before a vd network's projection has no name in the scheme and is not among them.
+    """
+    found: list[Step] = []
+    row, last = arch.architecture(model), size
+    for layer in arch.layers(model):
+        sides = _input_side(layer, row, size, last), arch.output_side(size, layer, row)
+        relu = has_relu(layer, row.bottleneck)
+        found += _of_layer(layer, sides, batch, ITEM_BYTES[precision], relu)
+        last = sides[1]
+    return found
+
+
+def forward_bytes(model: str, size: int, batch: int, precision: str) -> int | None:
+    """Compulsory bytes of a forward pass: the sum over its steps; None for a precision not here."""
+    if precision not in ITEM_BYTES:
+        return None
+    return sum(step.bytes for step in steps(model, size, batch, precision))
