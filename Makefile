@@ -4,9 +4,11 @@ BIN := .venv/bin
 # The pins are of a tested x86_64 Linux environment; elsewhere pyproject.toml's ranges hold.
 PINS := $(if $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m)),-c constraints.txt)
 DEMO := build/demo
+FUZZ_SECONDS ?= 60
 MODELS := resnet50,resnet101,resnet152
+comma := ,
 
-.PHONY: demo test bench lint readme clean
+.PHONY: demo test fuzz bench bench-gpu lint readme clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -27,15 +29,25 @@ demo: .venv/installed
 test: .venv/installed
 	$(BIN)/python -m pytest
 
+# Hostile files made up for every reader, each its share of the time; findings in build/fuzz.
+fuzz: .venv/installed
+	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
+
 bench: .venv/installed
 	$(BIN)/python -m benchmarks --models $(MODELS) --batch 1,8 --device auto
+
+# Where both frameworks' GPU builds are: the whole suite, and parity on the same device.
+bench-gpu: .venv/installed
+	mkdir -p build/gpu
+	$(BIN)/python -m parity $(subst $(comma), ,$(MODELS)) --device gpu --precision float64,float32,tf32,bfloat16 --out build/gpu/parity
+	$(BIN)/python -m benchmarks run gpu --json build/gpu/forward-gpu.json --force
 
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The README's tables, rendered from the records in benchmarks/results.
+# The README's tables and picture, rendered from the records in benchmarks/results.
 readme: .venv/installed
 	$(BIN)/python -m benchmarks.readme
 

@@ -11,6 +11,8 @@ import pytest
 
 from weight_port import dialects
 
+pytest_plugins = ["pytester", "parity.pytest", "browsing"]  # the second is ours to test
+
 Tensors = dict[str, np.ndarray]
 
 

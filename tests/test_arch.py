@@ -85,7 +85,32 @@ TOTALS = [
         )
     ],
     ("resnet50_keras", 25_557_032, 53, 267),
+    # 3*64*9 weights in the stem instead of 3*64*49, and 10 classes instead of 1000: 7,680 and
+    # 990*(C + 1) fewer. 11,173,962 at depth 18.
+    *[
+        (f"cifar_resnet{depth}", trainable - 7_680 - 990 * (width + 1), convs, 5 * convs + 2)
+        for depth, trainable, width, convs in (
+            (18, 11_689_512, 512, 20),
+            (34, 21_797_672, 512, 36),
+            (50, 25_557_032, 2048, 53),
+            (101, 44_549_160, 2048, 104),
+            (152, 60_192_808, 2048, 155),
+        )
+    ],
+    # He et al. (2015), table 6: 0.27, 0.46, 0.66, 0.85 and 1.7 million
+    ("resnet20", 269_722, 19, 97),
+    ("resnet32", 464_154, 31, 157),
+    ("resnet44", 658_586, 43, 217),
+    ("resnet56", 853_018, 55, 277),
+    ("resnet110", 1_727_962, 109, 547),
+    # Two projections with batch norms: 16*32 + 2*32 + 32*64 + 2*64 = 2,752 more
+    ("resnet20_b", 269_722 + 2_752, 21, 107),
+    ("resnet32_b", 464_154 + 2_752, 33, 167),
+    ("resnet44_b", 658_586 + 2_752, 45, 227),
+    ("resnet56_b", 853_018 + 2_752, 57, 287),
+    ("resnet110_b", 1_727_962 + 2_752, 111, 557),
 ]
+SIX_N_TWO = [(20, 3), (32, 5), (44, 7), (56, 9), (110, 18)]  # depth 6n + 2, n
 
 
 def test_every_row_of_the_table_has_its_totals_here() -> None:
@@ -99,6 +124,51 @@ def test_totals(name: str, trainable: int, convs: int, tensors: int) -> None:
     assert sum(layer.kind == "conv" for layer in arch.layers(name)) == convs
     assert arch.ARCHITECTURES[name].convolutions == convs
     assert len(found) == len({parameter.name for parameter in found}) == tensors
+
+
+@pytest.mark.parametrize(("depth", "n"), SIX_N_TWO)
+def test_6n_plus_2_by_the_papers_own_table(depth: int, n: int) -> None:
+    """He et al. (2015), section 4.2: 1 + 2n, 2n and 2n convolutions on maps of 32, 16 and 8."""
+    # (side of the map, weights of its convolutions, values of its batch norms)
+    stages = [
+        (32, 3 * 16 * 9 + 2 * n * 16 * 16 * 9, (1 + 2 * n) * 2 * 16),
+        (16, 16 * 32 * 9 + (2 * n - 1) * 32 * 32 * 9, 2 * n * 2 * 32),
+        (8, 32 * 64 * 9 + (2 * n - 1) * 64 * 64 * 9, 2 * n * 2 * 64),
+    ]
+    name = f"resnet{depth}"
+    trainable = sum(weights + norms for _, weights, norms in stages) + 64 * 10 + 10
+    assert arch.count_trainable(arch.parameters(name)) == trainable
+    operations = sum(side * side * weights for side, weights, _ in stages) + 64 * 10
+    assert arch.multiply_adds(name) == arch.multiply_adds(name, 32, 32) == operations
+    projected = operations + 16 * 16 * 16 * 32 + 8 * 8 * 32 * 64
+    assert arch.multiply_adds(f"{name}_b") == projected
+    # As it is counted: without the projections.
+    weighted = [x for x in arch.layers(f"{name}_b") if x.kind in ("conv", "linear")]
+    assert len([x for x in weighted if x.branch != "branch1"]) == depth
+
+
+def test_three_stages_are_lettered_to_the_end_and_have_no_pool1() -> None:
+    found = arch.layers("resnet110")
+    names = [layer.name for layer in found]
+    assert names[:4] == ["conv1", "bn_conv1", "res2a_branch2a", "bn2a_branch2a"]
+    blocks = [layer.name for layer in found if layer.kind == "block"]
+    letters = "abcdefghijklmnopqr"
+    assert blocks == [f"res{stage}{letter}" for stage in (2, 3, 4) for letter in letters]
+    assert [layer.reduction for layer in found if layer.name in ("conv1", "res4r")] == [1, 4]
+    assert not [name for name in names if name.endswith("branch1") or name == "pool1"]
+    projected = [layer.name for layer in arch.layers("resnet110_b") if layer.branch == "branch1"]
+    assert projected == [f"{x}{s}a_branch1" for s in (3, 4) for x in ("res", "bn")]
+
+
+def test_each_network_has_the_classes_and_the_size_of_its_images() -> None:
+    for name, row in arch.ARCHITECTURES.items():
+        cifar = name.startswith("cifar_") or name.removesuffix("_b").removeprefix("resnet") in (
+            "20", "32", "44", "56", "110",
+        )  # fmt: skip
+        assert (row.classes, row.size) == ((10, 32) if cifar else (1000, 224))
+        assert arch.layers(name)[-1].out_channels == row.classes
+        assert arch.parameters(name) == arch.parameters(name, row.classes)
+        assert arch.multiply_adds(name) == arch.multiply_adds(name, row.size, row.size)
 
 
 def test_totals_with_statistics_are_those_of_paddle_vision() -> None:
@@ -121,6 +191,9 @@ def test_totals_with_statistics_are_those_of_paddle_vision() -> None:
         ("resnet50_vd", 4.33),
         # He et al. (2015), table 1: 3.8 billion
         ("resnet50_v1", 3.86),
+        # ResNet-18's without the stem's 0.118, and its stages on maps 32/56 as large: 0.556
+        ("cifar_resnet18", 0.56),
+        ("resnet110", 0.25),
     ],
 )
 def test_multiply_adds(name: str, gmacs: float) -> None:
@@ -180,7 +253,7 @@ def test_multiply_adds_count_the_sizes_that_pool1_leaves(form: str, pooled: tupl
     head = arch.layers(name).index(next(x for x in arch.layers(name) if x.name == "res2a_branch2b"))
     layer = arch.layers(name)[head]
     for image, rows in zip((224, 225, 32, 33), pooled, strict=True):
-        assert arch._size(image, layer, arch.ARCHITECTURES[name].pool1) == rows
+        assert arch.output_side(image, layer, arch.ARCHITECTURES[name]) == rows
 
 
 @pytest.mark.parametrize("form", ["v1", "caffe", "keras"])

@@ -13,19 +13,20 @@ import numpy as np
 import pytest
 
 import weight_port
-from benchmarks import cells, frameworks, record, rows, run, worker
-from benchmarks.__main__ import main
+from benchmarks import cells, frameworks, page, record, rows, run, worker
+from benchmarks.__main__ import FRAMEWORKS_ROWS, main
 from parity import launch, seeded
 from parity.launch import WorkerError
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--models", "resnet18", "--batch", "1", "--size", "64", "--rounds", "1"]
+ALL = list(FRAMEWORKS_ROWS)
 
 
 def test_the_grid_has_every_combination_side_by_side():
-    grid = cells.grid(["resnet18", "resnet34"], [1, 8], list(cells.IMPLEMENTATIONS), 64)
+    grid = cells.grid(["resnet18", "resnet34"], [1, 8], ALL, 64, [2])
     assert len(set(grid)) == len(grid) == 16
-    assert [cell.implementation for cell in grid[:4]] == list(cells.IMPLEMENTATIONS)
+    assert [cell.implementation for cell in grid[:4]] == ALL
     assert len({(cell.model, cell.batch) for cell in grid[:4]}) == 1
     assert {(cell.rung, cell.precision, cell.layout, cell.mode) for cell in grid} == {
         ("matched", "fp32", "NCHW", "eager")
@@ -69,12 +70,12 @@ def set_nan(output):
     ids=["scaled", "reversed", "shape", "dtype", "nan", "infinite"],
 )
 def test_a_wrong_output_fails_parity(change, said):
-    found = worker.check(change(REFERENCE.astype(np.float32)), REFERENCE, "float32")
+    found = worker.check(change(REFERENCE.astype(np.float32)), REFERENCE, "fp32")
     assert said in found["error"]
 
 
 def test_rounding_to_float32_passes_and_is_measured():
-    found = worker.check(REFERENCE.astype(np.float32), REFERENCE, "float32")
+    found = worker.check(REFERENCE.astype(np.float32), REFERENCE, "fp32")
     assert found["error"] is None
     assert 0 < found["relative_l2"] < 1e-7
     assert found["max_abs"] == np.abs(REFERENCE.astype(np.float32) - REFERENCE).max()
@@ -83,7 +84,7 @@ def test_rounding_to_float32_passes_and_is_measured():
 @pytest.mark.parametrize("value", [0.0, np.nan])
 def test_a_reference_without_content_passes_nothing(value):
     reference = np.full((1, 4), value)
-    found = worker.check(np.ones((1, 4), np.float32), reference, "float32")
+    found = worker.check(np.ones((1, 4), np.float32), reference, "fp32")
     assert found["error"].startswith("parity: relative L2")
     assert found["relative_l2"] is None  # what JSON can't hold does not get there
     json.dumps(found, allow_nan=False)
@@ -100,12 +101,23 @@ def test_a_reference_without_content_passes_nothing(value):
         (["--rounds", "two"], "'two' is no whole number from 1 on"),
         (["--size", "31"], "'31' is no whole number from 32 on"),
         (["--threads", "-1"], "'-1' is no whole number from 1 on"),
+        (["--modes", "fast"], "unknown 'fast': choose from defaults, eager,"),
+        (["--modes", "onednn"], "pytorch_impl has no such mode, precision or layout; its modes:"),
+        (["--precisions", "int8"], "unknown 'int8': choose from fp32, tf32,"),
+        (["--max-seconds", "0"], "'0' is no positive number of seconds"),
+        (["--max-seconds", "nan"], "'nan' is no positive number of seconds"),
+        (["run"], "required: SUITE"),
+        (["run", "nothing"], "nothing: No such file or directory; a file, or one of cpu, gpu,"),
+        (["run", "pyproject.toml"], "pyproject.toml: no [[cells]]"),
         (["--device", "tpu"], "invalid choice: 'tpu'"),
         (["--json", "no/such/folder/run.json"], "does not exist"),
         (["--json", "pyproject.toml"], "pyproject.toml: exists"),
         (["show"], "required: RECORD"),
-        (["show", "x.json", "--format", "html"], "invalid choice: 'html'"),
-        (["compare"], "unrecognized arguments: compare"),
+        (["comparison"], "unrecognized arguments: comparison"),
+        (["show", "x.json", "--format", "pdf"], "invalid choice: 'pdf'"),
+        (["--json", "run.html"], "run.html: the page's name"),
+        (["plot", "x.json"], "required: --out"),
+        (["plot", "x.json", "--out", "x", "--format", "pdf"], "invalid choice: 'pdf'"),
     ],
 )
 def test_wrong_usage_is_status_2_with_what_and_why(arguments, said, monkeypatch, capsys, tmp_path):
@@ -178,6 +190,7 @@ class FakeWorkers:
             "peak": {"products": [{"n": 100, "device_ns": [200_000]}]},
             "reference": {},
             "measure": {
+                "prepare_ns": 1,
                 "first_call_ns": 1,
                 "parity": {"max_abs": 0.0, "relative_l2": 0.0, "error": None},
                 "samples": samples,
@@ -199,7 +212,6 @@ def fake_workers(monkeypatch):
 
 
 TWO_ROUNDS = [*SMALL, "--rounds", "2", "--json", "run.json"]
-ALL = list(cells.IMPLEMENTATIONS)
 
 
 def test_every_round_is_a_fresh_process_per_cell_in_abba_order(fake_workers, monkeypatch, tmp_path):
@@ -210,6 +222,35 @@ def test_every_round_is_a_fresh_process_per_cell_in_abba_order(fake_workers, mon
     assert fake.asked == ["describe"] * 2 + ["reference", *products, *ALL, *products, *ALL[::-1]]
     done = record.read(Path("run.json"))
     assert [[p["round"] for p in cell["processes"]] for cell in done["cells"]] == [[0, 1]] * 4
+    assert Path("run.html").read_text() == page.render(done)
+
+
+def test_a_page_that_is_there_stays_unless_forced(fake_workers, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    fake = fake_workers()
+    Path("run.html").write_text("mine")
+    with pytest.raises(SystemExit, match="2"):  # before anything is measured
+        main(TWO_ROUNDS)
+    assert "run.html: exists" in capsys.readouterr().err
+    assert fake.asked == []
+    assert Path("run.html").read_text() == "mine"
+    assert main([*TWO_ROUNDS, "--force"]) == 0
+    assert Path("run.html").read_text() != "mine"
+
+
+def test_what_the_harness_itself_costs_is_in_the_record(fake_workers, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    fake_workers()
+    assert main(TWO_ROUNDS) == 0
+    done = record.read(Path("run.json"))
+    assert rows.harness(done) > 1  # the references and the rest are beside the processes
+    for cell in done["cells"]:
+        for process in cell["processes"]:
+            process["process_ns"] = 10
+    done["settings"]["wall_ns"] = 100
+    assert rows.harness(done) == 100 / 80
+    del done["settings"]["wall_ns"]
+    assert rows.harness(done) is None
 
 
 def test_a_process_that_dies_ends_its_row_alone(fake_workers, monkeypatch, tmp_path, capsys):
@@ -242,6 +283,30 @@ def test_a_reference_that_can_not_be_made_fails_its_rows(fake_workers, monkeypat
     assert {cell["error"] for cell in record.read(Path("run.json"))["cells"]} == {"out of memory"}
 
 
+@pytest.mark.parametrize("said", ["CUDA out of memory. Tried", "Out of memory error on GPU 0"])
+def test_where_the_memory_ends_the_batch_is_halved_and_it_is_said(
+    said, fake_workers, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    fake = fake_workers(fail={("torchvision", 1): said, ("torchvision", 2): said})
+    assert main([*TWO_ROUNDS, "--batch", "8"]) == 0
+    assert Counter(fake.asked)["torchvision"] == 4  # 8; then 8, 4 and 2
+    ran = {cell["implementation"]: cell for cell in record.read(Path("run.json"))["cells"]}
+    assert [ran[name]["ran_batch"] for name in ALL] == [8, 2, 8, 8]
+    # What ran with the whole batch is another row: it is not pooled with the rest.
+    assert [process["round"] for process in ran["torchvision"]["processes"]] == [1]
+    (line,) = (ln for ln in capsys.readouterr().out.splitlines() if "torchvision " in ln)
+    assert "out of memory: ran at batch 2" in line
+    assert "2,000" in line  # images per second of 2 images in 1 ms, not of 8
+
+
+def test_memory_that_ends_at_one_image_is_an_error(fake_workers, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    fake = fake_workers(fail={("torchvision", 0): "out of memory"})
+    assert main(TWO_ROUNDS) == 1
+    assert Counter(fake.asked)["torchvision"] == 1
+
+
 def test_products_that_fail_cost_the_share_of_peak_alone(fake_workers, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     fake_workers(fail={"peak": "no"})
@@ -270,9 +335,10 @@ def test_without_a_name_the_record_is_dated(fake_workers, monkeypatch, tmp_path)
     monkeypatch.chdir(tmp_path)
     fake_workers()
     assert main(SMALL) == 0
-    (written,) = Path("build", "benchmarks").iterdir()
-    assert record.read(written)["schema"] == 1
-    assert written.suffix == ".json"
+    shown, written = sorted(Path("build", "benchmarks").iterdir())
+    assert record.read(written)["schema"] == 2
+    assert (shown.suffix, written.suffix) == (".html", ".json")
+    assert shown.stem == written.stem
 
 
 @pytest.fixture(scope="module")
@@ -305,6 +371,10 @@ def test_a_real_run_times_all_four_rows(real):
         assert 0.1 < row["median_ms"] < 10_000
         assert row["samples"] >= 5
         assert row["share_of_peak"] > 0
+        assert row["share_of_bandwidth"] > 0
+        assert row["bound"] in ("compute", "memory")
+    assert {entry["error"] for entry in done["peaks"]} == {None}
+    assert all(entry["convolutions"] and entry["copies"] for entry in done["peaks"])
 
 
 def test_the_parent_of_a_real_run_imports_neither_framework(real):
@@ -329,6 +399,7 @@ def test_a_real_record_says_what_it_was_measured_on(real):
         (process,) = cell["processes"]
         assert process["memory"]["max_rss_bytes"] > 1 << 26
         assert process["libraries"]
+        assert process["stopped"] in ("noise", "time", "count")
 
 
 def test_implementations_of_one_framework_differ_from_float64_alike(real):

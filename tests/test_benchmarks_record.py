@@ -6,97 +6,29 @@ import copy
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
+from bench_records import FAILED, make_cell, make_record
+from jsonschema import Draft202012Validator
 
 import weight_port
-from benchmarks import record, rows, schema, table
+from benchmarks import record, rows, table
 from benchmarks.__main__ import main
 from weight_port import arch
 
 
-def make_process(turn, milliseconds, error=None):
-    times = [round(ms * 1e6) for ms in milliseconds]
-    return {
-        "round": turn,
-        "first_call_ns": 90_000_000,
-        "parity": {"max_abs": 2e-6, "relative_l2": 1.5e-6, "error": error},
-        "samples": None if error else {"device_ns": times, "wall_ns": times, "enqueue_ns": times},
-        "memory": {"max_rss_bytes": 1 << 30},
-        "libraries": ["libgomp.so.1"],
-    }
-
-
-def make_cell(implementation, medians, error=None, batch=1):
-    """A cell whose processes' samples lie within 1 % of a median each, in milliseconds."""
-    return {
-        "model": "resnet50",
-        "batch": batch,
-        "implementation": implementation,
-        "size": 224,
-        "rung": "matched",
-        "mode": "eager",
-        "precision": "fp32",
-        "layout": "NCHW",
-        "error": error,
-        "processes": [
-            make_process(turn, [ms * 0.99, ms, ms * 1.01, ms, ms], error)
-            for turn, ms in enumerate(medians)
-        ],
-    }
-
-
-FAILED = "parity: relative L2 3.2e-01 from the reference is over 1e-04"
-
-
-def make_record(rounds=2):
-    """A run in which paddle.vision failed parity; one product of 10 GFLOP/s."""
-    switches = {
-        "versions": {"torch": "2.14.1"},
-        "build": [],
-        "switches": {"threads": 2},
-        "gpu": None,
-    }
-    system = {"os": "Linux", "python": "3.11", "cpu": "A CPU", "cores": 2, "affinity": [0, 1]}
-    system["scheduling"] = "other, nice 0"
-    return {
-        "schema": 1,
-        "context": {
-            "date": "2026-01-02T03:04:05+00:00",
-            "commit": None,
-            "system": {**system, "load": [0.0, 0.0, 0.0]},
-            "gpu": None,
-            "frameworks": {"torch": switches},
-            "environment": {"OMP_NUM_THREADS": "2"},
-        },
-        "settings": {
-            "device": "cpu",
-            "threads": 2,
-            "rounds": rounds,
-            "seed": 0,
-            "plan": {},
-            "reference": "pytorch_impl",
-        },
-        "peaks": [
-            {
-                "framework": "torch",
-                "round": 0,
-                "precision": "fp32",
-                "products": [{"n": 100, "device_ns": [400_000, 200_000]}],
-                "error": None,
-            }
-        ],
-        "cells": [
-            make_cell("pytorch_impl", [100.0] * rounds),
-            make_cell("torchvision", [101.0] * rounds),
-            make_cell("paddle_impl", [150.0] * rounds),
-            make_cell("paddle.vision", [150.0], error=FAILED),
-        ],
-    }
-
-
 def test_a_record_survives_its_file(tmp_path):
     made = make_record()
+    record.write(tmp_path / "run.json", made)
+    assert record.read(tmp_path / "run.json") == made
+
+
+def test_a_record_from_before_processes_said_why_they_ended_is_read(tmp_path):
+    made = make_record()
+    for cell in made["cells"]:
+        for process in cell["processes"]:
+            del process["stopped"]
     record.write(tmp_path / "run.json", made)
     assert record.read(tmp_path / "run.json") == made
 
@@ -137,6 +69,10 @@ def null_samples(made):
     made["cells"][1]["processes"][1]["samples"] = None
 
 
+def unknown_reason(made):
+    made["cells"][1]["processes"][1]["stopped"] = "bored"
+
+
 def empty_samples(made):
     made["cells"][1]["processes"][1]["samples"]["device_ns"] = []
 
@@ -151,6 +87,10 @@ def empty_samples(made):
         (negative_sample, r"cells\[1\]\.processes\[0\]\.samples\.device_ns\[2\]: -1.* minimum"),
         (text_for_batch, r"cells\[1\]\.batch: '8'.* integer"),
         (true_for_batch, r"cells\[1\]\.batch: True.* integer"),
+        (
+            unknown_reason,
+            r"processes\[1\]\.stopped: 'bored'.* \['noise', 'minima', 'count', 'time'",
+        ),
         (no_context, r"record: an object with schema.* required"),
     ],
 )
@@ -170,8 +110,8 @@ def test_a_spoilt_record_is_refused_with_the_place(spoil, where, tmp_path):
     [
         ("", "no JSON"),
         ("[]", "schema None"),
-        ('{"schema": 2}', "schema 2, but this version reads 1 only"),
-        ('{"schema": 1}', "required"),
+        ('{"schema": 1}', "schema 1, but this version reads 2 only"),
+        ('{"schema": 2}', "required"),
     ],
 )
 def test_what_is_no_record_is_refused(text, said, tmp_path, capsys):
@@ -186,9 +126,38 @@ def test_what_is_no_record_is_refused(text, said, tmp_path, capsys):
     assert "can't be read" in capsys.readouterr().err
 
 
-def test_an_unknown_schema_keyword_is_an_error():
-    with pytest.raises(KeyError, match="maximum"):
-        schema.problems(1, {"maximum": 2})
+SCHEMAS = sorted(Path(record.__file__).parent.glob("*.schema.json"))
+FOR_READERS = {"$schema", "$defs", "title", "description"}
+
+
+def keywords(schema):
+    """Every keyword of a schema and of those within, not the names of properties."""
+    if not isinstance(schema, dict):
+        return
+    for key, value in schema.items():
+        yield key
+        for inner in value.values() if key in ("properties", "$defs") else (value,):
+            yield from keywords(inner)
+
+
+@pytest.mark.parametrize("file", SCHEMAS, ids=lambda file: file.name)
+def test_a_schema_is_one_and_a_misspelt_keyword_is_seen(file):
+    """JSON Schema ignores what it doesn't know, so a typing error would check nothing."""
+    schema = json.loads(file.read_text())
+    known = FOR_READERS | set(Draft202012Validator.VALIDATORS)
+    Draft202012Validator.check_schema(schema)
+    assert set(keywords(schema)) <= known
+    schema["properties"]["schema"]["minimun"] = 1
+    assert set(keywords(schema)) - known == {"minimun"}
+
+
+def test_the_first_eight_problems_are_listed_and_the_rest_counted():
+    made = make_record()
+    for cell in made["cells"]:
+        cell.update(batch=0, size="x", threads=-1)
+    with pytest.raises(record.RecordError, match="and 4 more") as raised:
+        record.check(made, "run.json")
+    assert str(raised.value).count("\n") == 9
 
 
 def test_every_sample_of_not_a_number_is_refused(tmp_path):
@@ -264,6 +233,20 @@ def test_ratios_are_withheld_below_five_processes_and_quoted_from_there():
         ("paddle_impl", "pytorch_impl"): "slower",
     }  # and none with paddle.vision, which failed
     assert "verdict" in table.render(make_record(rounds=5), "github")
+
+
+def test_processes_of_the_same_round_are_pairs_and_of_others_are_not():
+    """The machine drifts by 20 % between rounds, which both sides share; one is 2 % slower."""
+    made = make_record(rounds=5)
+    drift = [1.0, 1.2, 0.9, 1.1, 0.8]
+    noise = [0.1, -0.1, 0.2, 0.0, -0.2]
+    ours = [102 * d for d in drift]
+    theirs = [100 * d + n for d, n in zip(drift, noise, strict=True)]
+    made["cells"] = [make_cell("pytorch_impl", ours), make_cell("torchvision", theirs)]
+    assert rows.ratios(made)[0]["verdict"] == "slower"
+    for process in made["cells"][1]["processes"]:
+        process["round"] += 5
+    assert rows.ratios(made)[0]["verdict"] == "no difference"
 
 
 def test_rungs_are_never_mixed_in_a_ratio():

@@ -49,19 +49,65 @@ def test_the_wall_holds_the_enqueueing():
         assert 0 < device <= enqueue <= wall
 
 
+STEADY = [1000, 1001] * 500
+NOISY = [1000, 2000] * 500
+
+
 @pytest.mark.parametrize(
-    ("count", "seconds", "enough"),
+    ("times", "count", "seconds", "reason"),
     [
-        (5, 1.0, True),
-        (4, 1.5, False),  # too few
-        (500, 0.9, False),  # too short
-        (1000, 0.5, True),  # the maximum count
-        (2, 9.0, True),  # the maximum time
+        (STEADY, 5, 1.0, None),  # five samples have no interval of the median
+        (STEADY, 6, 1.0, "noise"),
+        (STEADY, 4, 1.5, None),  # too few
+        (STEADY, 500, 0.9, None),  # too short
+        (NOISY, 500, 1.0, None),
+        (STEADY, 1000, 0.5, "count"),
+        (STEADY, 2, 9.0, "time"),
+        (NOISY, 1000, 9.0, "count"),
     ],
 )
-def test_both_minima_unless_a_maximum_comes_first(count, seconds, enough):
-    plan = Plan(min_count=5, min_seconds=1, max_count=1000, max_seconds=9)
-    assert plan.enough(count, seconds) is enough
+def test_minima_and_low_noise_unless_a_maximum_comes_first(times, count, seconds, reason):
+    plan = Plan(min_count=5, min_seconds=1, max_count=1000, max_seconds=9, max_noise=0.01)
+    assert timing.Stop(plan).reason(times[:count], seconds) == reason
+
+
+def test_without_a_limit_of_noise_the_minima_end_it():
+    stop = timing.Stop(Plan(min_count=5, min_seconds=1))
+    assert stop.reason(NOISY[:5], 0.9) is None
+    assert stop.reason(NOISY[:5], 1.0) == "minima"
+
+
+def test_noise_is_waited_for_with_patience_from_the_minima_on():
+    stop = timing.Stop(Plan(min_count=5, min_seconds=1, max_noise=0.01, patience=2))
+    reasons = [stop.reason(NOISY[:count], count / 2) for count in range(1, 20)]
+    assert reasons.index("time") + 1 == 9  # samples: the fifth came at 2.5 s
+    assert set(reasons[:8]) == {None}
+
+
+def test_the_noise_is_looked_at_seldom(monkeypatch):
+    looks = []
+    monkeypatch.setattr(timing, "median_noise", lambda times: looks.append(len(times)) or 1.0)
+    stop = timing.Stop(Plan(min_count=10, min_seconds=0, max_noise=0.01, patience=1e9))
+    assert {stop.reason(NOISY[:count], 1.0) for count in range(1, 1000)} == {None}
+    assert looks[:4] == [10, 13, 17, 22]
+    assert len(looks) < 22
+
+
+@pytest.mark.parametrize(
+    ("levels", "reason", "count"), [((5, 5), "noise", 7), ((5, 9), "count", 50)]
+)
+def test_a_process_says_why_it_ended(levels, reason, count):
+    """A pass takes one of two times in turn, alike or far apart; looks are at 5 and 7 samples."""
+
+    class Alternating(RecordingDevice):
+        def elapsed_ns(self, start, end):
+            return levels[len(self.calls) // 5 % 2]
+
+    device = Alternating()
+    plan = Plan(warmup=0, min_count=5, min_seconds=0, max_count=50, max_noise=0.01)
+    samples, stopped = timing.measure(device.step, device, plan)
+    assert stopped == reason
+    assert {len(times) for times in samples.values()} == {count}
 
 
 def test_one_pass_is_taken_however_short_the_plan():

@@ -253,6 +253,15 @@ def test_the_tables(capsys, command: str, names: list[str]) -> None:
     assert [line.split()[0] for line in out.splitlines()[1:]] == names
 
 
+def test_the_multiply_adds_are_those_of_the_size_beside_them(capsys) -> None:
+    _, rows = call_json(capsys, "architectures")
+    sizes = {row["name"]: (row["image size"], row["classes"]) for row in rows}
+    assert (sizes["resnet50"], sizes["resnet20"]) == ((224, 1000), (32, 10))
+    for row in rows:
+        side = row["image size"]
+        assert row["multiply-adds"] == arch.multiply_adds(row["name"], side, side)
+
+
 def test_an_error_as_json_and_as_a_traceback(tmp_path, capsys) -> None:
     status, report = call_json(capsys, "inspect", tmp_path / "none.pth")
     assert status == 1
@@ -311,3 +320,28 @@ def test_what_needs_no_numpy_loads_none(command: list[str]) -> None:
         [sys.executable, "-c", program, *command], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+# -- convert: which of several networks
+
+
+def test_the_network_can_be_named_where_its_tensors_are_those_of_several(
+    tmp_path, fake, same_bits, capsys
+) -> None:
+    source, out = tmp_path / "d2.pth", tmp_path / "tv.pth"
+    weight_port.write(source, fake("detectron2", "resnet50"))
+    words = ("convert", source, out, "--to", "torchvision")
+    status, _, error = call(capsys, *words)
+    assert status == 1
+    assert "pass architecture='resnet50' (--architecture)" in error
+    assert not out.exists()
+    status, said, error = call(capsys, *words, "--architecture", "resnet50")
+    assert status == 0, error
+    assert "resnet50 in detectron2" in said
+    same_bits(weight_port.read(out), fake("torchvision", "resnet50"))
+    status, _, error = call(capsys, *words, "--force", "--architecture", "resnet51")
+    assert status == 1
+    assert "unknown architecture 'resnet51': one of resnet18, " in error
+    with pytest.raises(SystemExit):
+        cli.main([*map(str, words[:3]), "--to", "raw", "--architecture", "resnet50"])
+    assert "no --from, --architecture or --no-top" in capsys.readouterr().err

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -271,7 +273,9 @@ def test_names_that_are_no_text_and_names_that_drive_a_terminal(tmp_path) -> Non
     odd = os.fsdecode(b"net\xff\x1b[31m")
     key = "w\x1b]0;owned\x07\ud800"
     weight_port.write(tmp_path / odd, {"w\x1b[0m": np.zeros(3)})
-    weight_port.write(tmp_path / "x.safetensors", {key: np.zeros(3)})
+    entry = {key: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}
+    header = json.dumps(entry).encode()
+    (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
     for path in (tmp_path / odd, tmp_path / "x.safetensors"):
         said = succeeds("inspect", path)
         assert "\x1b" not in said

@@ -71,6 +71,11 @@ SAMPLES = {
         bn2a_branch2a/moving_mean res2a_branch1/bias res4f_branch2c/kernel fc1000/kernel""",
     "caffe": """conv1/0 bn_conv1/0 bn_conv1/1 bn_conv1/2 scale_conv1/0 scale_conv1/1
         res2a_branch1/0 scale2a_branch2a/1 res3b3_branch2a/0 bn4b22_branch2c/2 fc1000/0 fc1000/1""",
+    "cifar": """conv1.weight bn1.running_mean layer1.0.conv1.weight layer2.0.shortcut.0.weight
+        layer2.0.shortcut.1.running_var layer3.17.bn2.num_batches_tracked linear.weight
+        linear.bias""",
+    "cifar-fc": """conv1.weight bn1.running_mean layer1.0.conv1.weight layer2.0.downsample.0.weight
+        layer2.0.downsample.1.running_var layer3.17.bn2.bias fc.weight fc.bias""",
 }
 VD_SAMPLES = {
     "paddle1": "conv1_1_weights bnv1_1_scale conv1_3_weights bnv1_3_variance res3a_branch1_weights",
@@ -211,14 +216,14 @@ def test_a_wrong_template_does_not_pass_for_the_library(monkeypatch) -> None:
     row = dialects.DIALECTS["torchvision"]
     swapped = dataclasses.replace(row, branch1=row.branch1[::-1])
     monkeypatch.setitem(dialects.DIALECTS, "torchvision", swapped)
-    dialects.keys.cache_clear()
+    dialects._all_keys.cache_clear()
     try:
         with torch.device("meta"):
             real = shapes_of(torchvision.models.resnet50(num_classes=7))
         assert shapes_by_table("torchvision", "resnet50", 7) != real
     finally:
         monkeypatch.undo()
-        dialects.keys.cache_clear()
+        dialects._all_keys.cache_clear()
 
 
 # -- detection
@@ -267,17 +272,23 @@ def test_detection_of_files_from_before_torch_counted_batches(fake, dialect: str
     assert (found.dialect, found.architecture) == (dialect, "resnet50")
 
 
+def without_form(name: str) -> str:
+    """Of networks that differ in a few shortcuts, one name."""
+    return name.removesuffix("_paddleclas").removesuffix("_b")
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(EVERY), st.randoms(use_true_random=False), st.integers(1, 30))
 def test_a_few_lost_tensors_do_not_change_what_a_file_is(fake, row, random, lost: int) -> None:
     dialect, name = row
     tensors = fake(dialect, name)
-    kept = random.sample(list(tensors), len(tensors) - lost)
+    stem, *others = tensors
+    kept = [stem, *random.sample(others, len(others) - lost)]
     found = weight_port.detect({key: tensors[key] for key in kept})
-    # A paddleclas form that has lost its first shortcut may be taken for the standard one.
+    # A form that has lost its shortcuts may be taken for the one that has none.
     assert dialect in (found.dialect, *found.aliases)
-    seen = {form.removesuffix("_paddleclas") for form in (found.architecture, *found.twins)}
-    assert name.removesuffix("_paddleclas") in seen
+    seen = {without_form(form) for form in (found.architecture, *found.twins)}
+    assert without_form(name) in seen
 
 
 @pytest.mark.parametrize(
@@ -363,6 +374,37 @@ def test_a_named_architecture_limits_the_choice(fake) -> None:
         weight_port.detect(tensors, architecture="resnet51")
     with pytest.raises(weight_port.DialectError, match="fit no ResNet"):
         weight_port.detect(tensors, architecture="resnet18_vd")
+
+
+@pytest.mark.parametrize("dialect", ["paddle1", "pytorch_impl", "paddle_impl"])
+@pytest.mark.parametrize("depth", [18, 50, 152])
+def test_networks_with_the_same_names_are_told_by_their_stems(fake, dialect, depth: int) -> None:
+    large, small = fake(dialect, f"resnet{depth}"), fake(dialect, f"cifar_resnet{depth}")
+    assert list(large) == list(small)
+    assert weight_port.detect(large).architecture == f"resnet{depth}"
+    assert weight_port.detect(small).architecture == f"cifar_resnet{depth}"
+    stem = next(iter(small))
+    assert [key for key in small if small[key].shape != large[key].shape] == [stem]
+    del small[stem]
+    both = f"resnet{depth} in {dialect} and cifar_resnet{depth} in {dialect} equally well"
+    said = f"{both}; they differ in {stem}  \\(conv1_weights\\), which is"
+    with pytest.raises(
+        weight_port.DialectError, match=f"{said} missing.*--architecture \\(architecture=…\\)"
+    ):
+        weight_port.detect(small)
+    with pytest.raises(weight_port.DialectError, match=f"{said} \\[64, 3, 5, 5\\]"):
+        weight_port.detect({**small, stem: np.zeros((64, 3, 5, 5), np.float32)})
+    assert weight_port.detect(small, architecture=f"cifar_resnet{depth}").in_channels == 3
+
+
+def test_torchvisions_names_with_a_small_stem_are_not_guessed_at(fake) -> None:
+    """With pool1 after it or without: such checkpoints exist of both kinds."""
+    tensors = fake("torchvision", "resnet18")
+    tensors["conv1.weight"] = tensors["conv1.weight"][:, :, :3, :3]
+    with pytest.raises(
+        weight_port.MismatchError, match=r"\[64, 3, 3, 3\], should be \[64, 3, 7, 7\]"
+    ):
+        weight_port.convert(tensors, to="pytorch_impl")
 
 
 def test_a_wrong_group_count_is_another_network(fake) -> None:

@@ -95,6 +95,7 @@ def test_a_failing_system_call_leaves_the_old_and_nothing_else(
     def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
+    monkeypatch.setattr(disk, "_exchange", lambda one, other: False)
     used = {"fsync"} | ({"rename"} if old.name == "folder" else {"replace"})
     before = snapshot(tmp_path)
     monkeypatch.setattr(os, call, fail)
@@ -118,12 +119,49 @@ def test_a_failure_between_the_two_renames_puts_the_old_folder_back(tmp_path, mo
             raise OSError(5, "Input/output error")
         rename(source, target)
 
+    monkeypatch.setattr(disk, "_exchange", lambda one, other: False)
     monkeypatch.setattr(os, "rename", second_fails)
     with pytest.raises(weight_port.DestinationError, match="Input/output error"):
         weight_port.write(tmp_path / "folder", TENSORS, force=True)
     assert len(calls) == 3
     assert snapshot(tmp_path) == before
     assert [file.name for file in tmp_path.iterdir()] == ["folder"]
+
+
+def test_two_folders_change_places_in_one_step(tmp_path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    assert disk._exchange(tmp_path / "a", tmp_path / "b")
+    assert [file.name for file in tmp_path.glob("a/*")] == ["b"]
+    assert [file.name for file in tmp_path.glob("b/*")] == ["a"]
+    assert not disk._exchange(tmp_path / "a", tmp_path / "none")
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_link_to_a_folder_is_replaced_and_the_folder_stays(
+    tmp_path, monkeypatch, same_bits, exchange: bool
+) -> None:
+    if not exchange:
+        monkeypatch.setattr(disk, "_exchange", lambda one, other: False)
+    (tmp_path / "out").mkdir()
+    weight_port.write(tmp_path / "mine", {"old": np.ones(3)})
+    (tmp_path / "out" / "net").symlink_to(tmp_path / "mine")
+    weight_port.write(tmp_path / "out" / "net", TENSORS, force=True)
+    same_bits(weight_port.read(tmp_path / "out" / "net"), TENSORS)
+    same_bits(weight_port.read(tmp_path / "mine"), {"old": np.ones(3)})
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["net"]
+    assert not (tmp_path / "out" / "net").is_symlink()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_name_that_no_file_can_hold_is_an_error(tmp_path, name: str) -> None:
+    for key in ("half a character \ud800", "k" * 70_000):
+        with pytest.raises(weight_port.DestinationError, match="a name"):
+            weight_port.write(tmp_path / name, {key: np.zeros(3)})
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(weight_port.DestinationError, match="no names with NUL"):
+        weight_port.write(tmp_path / "x.npz", {"a\0b": np.zeros(3)})
 
 
 def write_half(path: Path, error: type[BaseException]) -> None:
@@ -287,3 +325,16 @@ def test_the_tables_agree() -> None:
     assert list(files.READERS) == list(formats.FORMATS.values())
     assert list(files.WRITERS) == [row for row in formats.FORMATS.values() if row.written]
     assert records.DTYPES[5] == np.float32
+
+
+# -- sources that can't be
+
+
+def test_what_cannot_be_mapped_is_an_error_with_the_reason(tmp_path) -> None:
+    with pytest.raises(weight_port.FormatError, match="can't be read: Is a directory"):
+        disk.map_bytes(tmp_path)
+    with pytest.raises(weight_port.FormatError, match="can't be read: No such file or directory"):
+        disk.map_bytes(tmp_path / "none")
+    (tmp_path / "empty").touch()
+    with pytest.raises(weight_port.FormatError, match="the file is empty; get it again"):
+        disk.map_bytes(tmp_path / "empty")

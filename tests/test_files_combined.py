@@ -17,7 +17,7 @@ import paddle
 import pytest
 
 import weight_port
-from weight_port import automatic, dialects, files, program, records, wire
+from weight_port import arch, automatic, dialects, files, program, records, wire
 
 # Exports one ResNet and one net with every kind of product, and what Paddle has in them.
 STATIC = """
@@ -242,7 +242,19 @@ def combined(path: Path, tensors: dict[str, np.ndarray]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet34_paddleclas", "resnet50", "resnet101"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnet18",
+        "resnet34_paddleclas",
+        "resnet50",
+        "resnet101",
+        "resnet50_vd",
+        "cifar_resnet50",
+        "resnet20",
+        "resnet20_b",
+    ],
+)
 @pytest.mark.parametrize("top", [True, False])
 def test_names_from_the_shapes_alone(tmp_path, fake, same_bits, name: str, top: bool) -> None:
     tensors = fake("paddle1", name, include_top=top, in_channels=4)
@@ -285,11 +297,12 @@ def test_shapes_that_fit_two_namings_are_an_error_with_both(tmp_path, fake, monk
 
 
 def test_no_two_namings_have_the_same_shapes() -> None:
-    for name in ("resnet18", "resnet50", "resnet152"):
-        entries = dialects.keys("paddle1", name)
+    for name, row in arch.ARCHITECTURES.items():
+        twins = [n for n, other in arch.ARCHITECTURES.items() if other.tensors == row.tensors]
+        entries = dialects.keys("paddle1", name, 7, 5)
         shapes = [entries[key].shape for key in sorted(entries)]
         fits = [found.what for found in automatic._candidates(shapes) if found.shapes == shapes]
-        assert fits == [f"{name} as Paddle 1.x names it"]
+        assert fits == [f"{twins[0]} as Paddle 1.x names it"]
 
 
 VISION = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d",

@@ -240,7 +240,7 @@ def torch_pickle(*, offset=0, shape=(2,), stride=(1,), count=4, key="0", window=
         ({"shape": (2**20,), "stride": (0,)}, "'w' takes 4194304 bytes of a file of"),
         ({"shape": (1,), "stride": (2**80,)}, "damaged torch checkpoint"),
         ({"shape": (0, 2**80), "stride": (1, 1)}, "damaged torch checkpoint"),
-        ({"shape": (1,) * 70, "stride": (1,) * 70}, "damaged torch checkpoint"),
+        ({"shape": (1,) * 70, "stride": (1,) * 70}, "a shape of 70 dimensions"),
         ({"count": -4}, "storage of -4 elements"),
         ({"key": 7}, "persistent id is no storage"),
         ({"key": "../../x"}, "damaged pickle"),

@@ -78,6 +78,9 @@ CASES = [
     ),
     ("caffe", "resnet50_caffe", "pytorch_impl", {"bias": guard.FOLD, "softmax": guard.USE}),
     ("torchvision", "resnet18", "transformers", {}),
+    ("cifar", "cifar_resnet50", "pytorch_impl", {}),
+    ("cifar", "resnet20_b", "cifar-fc", {}),
+    ("cifar", "resnet20", "paddle1", {"softmax": guard.USE}),
 ]
 
 
@@ -158,6 +161,11 @@ def test_folding_does_not_let_a_stride_pass(fake) -> None:
         ("resnet18_paddleclas", "transformers", "a projection in its first block"),
         ("resnet18", "paddleclas", "no projection in its first block"),
         ("wide_resnet50_2", "caffe", "a network that is not among its rows"),
+        ("cifar_resnet18", "torchvision", "a 3x3 stem and no pool1"),
+        ("resnet20", "timm", "a 3x3 stem and no pool1"),
+        ("resnet18", "cifar", "pool1 and a stem with a stride"),
+        ("resnet20", "cifar-fc", "shortcuts that pad with channels of zeros"),
+        ("cifar_resnet50", "cifar-fc", "a network that is not among its rows"),
     ],
 )
 def test_another_network_is_refused_whatever_is_allowed(

@@ -49,7 +49,7 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_commands_are_found() -> None:
     assert COMMANDS[:2] == ["make demo", "make test"]
-    assert len(COMMANDS) == 6
+    assert len(COMMANDS) == 7
     lines = TEXT.splitlines()
     assert (
         max(n for n, line in enumerate(lines) if line.startswith(("make demo", "make test"))) < 20
@@ -66,11 +66,25 @@ def test_the_commands_run(folder: Path) -> None:
     assert (folder / "resnet50.pth").exists()
 
 
+def test_the_pictures_are_there() -> None:
+    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", TEXT)
+    assert pictures
+    for picture in pictures:
+        head = (ROOT / picture).read_bytes()[:400]
+        assert head.startswith(b"\x89PNG\r\n\x1a\n") or b"<svg " in head, picture
+
+
 def test_the_python_runs(folder: Path) -> None:
-    (code,) = blocks("python")
-    done = run([sys.executable, "-c", code], folder)
+    port, optimize = (
+        block for block in blocks("python") if "test_my_port" not in block
+    )  # see test_pytest_plugin
+    done = run([sys.executable, "-c", port], folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["resnet50", "25557032"]
+    shown = "\nprint(tuple(logits.shape), logits.requires_grad)"
+    done = run([sys.executable, "-W", "ignore", "-c", optimize + shown], folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[0] == "(1, 1000) False"
     assert (folder / "resnet50.safetensors").exists()
 
 
@@ -78,8 +92,30 @@ def test_the_tables_are_those_of_the_records() -> None:
     assert readme.render(TEXT) == TEXT
 
 
+def test_the_pictures_are_those_of_the_records() -> None:
+    assert readme.stale_pictures() == []
+    assert all(f"]({path.relative_to(ROOT)})" in TEXT for path in readme.PICTURES)
+
+
+def test_a_stale_picture_shows_and_is_drawn_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ((shown, name),) = readme.PICTURES.items()
+    content = shown.read_bytes()
+    copy = tmp_path / shown.name
+    copy.write_bytes(content.replace(b"sha256:", b"sha256:0", 1))
+    monkeypatch.setattr(readme, "PICTURES", {copy: name})
+    monkeypatch.setattr(sys, "argv", ["readme", "--check"])
+    assert readme.main() == 1
+    assert f"{shown.name}: stale" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["readme"])
+    assert readme.main() == 0
+    assert readme.stale_pictures() == []
+    assert (ROOT / "README.md").read_text() == TEXT
+
+
 def test_a_stale_table_shows() -> None:
-    stale = re.sub(r"(\| resnet50 +\| +)\d", r"\g<1>8", TEXT)
+    stale = re.sub(r"(\| resnet50, float64 +\| +)\d", r"\g<1>8", TEXT)
     assert stale != TEXT
     assert readme.render(stale) == TEXT
     with pytest.raises(ValueError, match="no block"):

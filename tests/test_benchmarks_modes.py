@@ -1,0 +1,294 @@
+"""What is timed and how: modes, precisions, layouts, suites, and fallbacks that say nothing."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from test_benchmarks_record import make_cell, make_record
+
+from benchmarks import cells, frameworks, rows, suites, worker
+from benchmarks.__main__ import main
+from parity import launch
+
+
+def test_every_mode_of_the_table_is_a_function_of_its_framework():
+    from benchmarks import engines_worker, paddle_modes, torch_modes
+
+    assert set(torch_modes.MODES) == set(cells.MODES["torch"])
+    assert set(paddle_modes.MODES) == set(cells.MODES["paddle"])
+    engines = {name for name, of in cells.IMPLEMENTATIONS.items() if of == "engines"}
+    assert set(engines_worker.STEPS) == engines
+    assert set(torch_modes.OPTIMIZED) < set(torch_modes.MODES)
+    assert set(paddle_modes.OPTIMIZED) < set(paddle_modes.MODES)
+
+
+def test_a_grid_has_only_what_exists():
+    both = ["pytorch_impl", "paddle_impl", "onnxruntime"]
+    modes = ["defaults", "eager", "onednn", "compile"]
+    found = cells.grid(["resnet50"], [1], both, 224, [2], modes, ["fp32", "bf16"], ["NCHW", "NHWC"])
+    assert len(found) == len(set(found))
+    by_mode = {(c.implementation, c.mode, c.precision, c.layout, c.threads) for c in found}
+    assert ("pytorch_impl", "onednn", "fp32", "NCHW", 2) not in by_mode
+    assert ("paddle_impl", "onednn", "bf16", "NCHW", 2) in by_mode
+    assert ("paddle_impl", "onednn", "fp32", "NHWC", 2) not in by_mode
+    assert ("onnxruntime", "engine", "fp32", "NCHW", 2) in by_mode
+    # The defaults are those of a user who sets nothing: no threads, one layout, one precision.
+    assert {row for row in by_mode if row[1] == "defaults"} == {
+        ("pytorch_impl", "defaults", "fp32", "NCHW", 0),
+        ("paddle_impl", "defaults", "fp32", "NCHW", 0),
+    }
+    for cell in found:
+        assert cell.rung == cells.MODES[cell.framework][cell.mode].rung
+
+
+@pytest.mark.parametrize(
+    ("mode", "precision", "device", "there"),
+    [
+        ("eager", "fp32", "cpu", True),
+        ("eager", "tf32", "cpu", False),
+        ("eager", "tf32", "gpu", True),
+        ("cuda-graph", "fp32", "cpu", False),
+        ("openvino", "fp32", "gpu", False),
+    ],
+)
+def test_some_rows_exist_on_one_device_alone(mode, precision, device, there):
+    cell = cells.Cell("resnet50", 1, "pytorch_impl", 224, 2, mode=mode, precision=precision)
+    assert cells.runs_on(cell, device) is there
+
+
+def test_tf32_is_switched_on_for_its_label_alone():
+    for precision in cells.PRECISIONS:
+        found = launch.environment(2, frameworks.extra_environment(2, precision))
+        on = precision == "tf32"
+        assert found["FLAGS_cudnn_allow_tf32"] == found["FLAGS_cublas_allow_tf32"] == str(int(on))
+        assert found.get("NVIDIA_TF32_OVERRIDE") == (None if on else "0")
+
+
+def test_defaults_set_no_threads_and_an_allocator_its_variables(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    found = launch.environment(2, frameworks.extra_environment(0, allocator="keep"))
+    assert not {"OMP_NUM_THREADS", "MKL_NUM_THREADS"} & set(found)
+    assert found["MALLOC_MMAP_MAX_"] == "0"
+    assert launch.environment(2, frameworks.extra_environment(2))["OMP_NUM_THREADS"] == "2"
+
+
+LOGITS = np.random.default_rng(0).standard_normal((4, 1000))
+
+
+def rounded(bits: int) -> np.ndarray:
+    """The logits as a network that rounds to so many bits would leave them."""
+    noise = np.random.default_rng(1).standard_normal(LOGITS.shape)
+    return (LOGITS * (1 + noise * 2.0**-bits)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("label", "bits", "said"),
+    [
+        ("fp32", 20, None),
+        ("fp32", 8, "over 1e-04"),
+        ("bf16", 7, None),
+        ("amp-bf16", 7, None),
+        ("bf16", 2, "over 1e-01"),
+        ("bf16", 20, "bf16 was asked, but relative L2"),
+        ("amp-bf16", 20, "amp-bf16 was asked, but relative L2"),
+        ("fp16", 10, None),
+        ("amp-fp16", 20, "did not say so"),
+        ("tf32", 10, None),
+        ("tf32", 20, "did not say so"),
+    ],
+)
+def test_a_precision_is_neither_coarser_nor_finer_than_its_label(label, bits, said):
+    error = worker.check(rounded(bits), LOGITS, label)["error"]
+    assert (error is None) if said is None else (said in error)
+
+
+def test_every_label_has_its_rounding():
+    assert set(worker.ROUNDING) == set(cells.PRECISIONS)
+
+
+@pytest.mark.parametrize("name", suites.names())
+def test_the_suites_that_come_along_can_be_read(name):
+    settings, found = suites.read(name)
+    assert set(settings) == set(suites.SETTINGS)
+    assert found
+    assert len(found) == len(set(found))
+    if settings["device"] != "auto":
+        assert any(cells.runs_on(cell, settings["device"]) for cell in found)
+    if settings["device"] == "cpu":
+        assert all(cells.runs_on(cell, "cpu") for cell in found)
+
+
+def test_the_suites_are_the_five_that_are_documented():
+    assert suites.names() == ["cpu", "gpu", "modes", "paper", "quick"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("rounds = 5", "no [[cells]]"),
+        ("cells = 3", "no [[cells]]"),
+        ("[[cells]", "no TOML"),
+        ("roundz = 5\n[[cells]]", "unknown key 'roundz': cells, device, rounds"),
+        ("rounds = 'five'\n[[cells]]", "rounds is 'five', not like 5"),
+        ("[[cells]]\nmodel = ['resnet50']", "cells 1: unknown key 'model': one of models,"),
+        ("[[cells]]\nmodels = 'resnet50'", "models is 'resnet50', not a list"),
+        ("[[cells]]\nmodels = []", "models is [], not a list with something in it"),
+        ("[[cells]]\nmodels = ['resnet99']", "models has 'resnet99': choose from resnet18,"),
+        ("[[cells]]\nbatches = [0]", "batches has 0, no whole number from 1 on"),
+        ("[[cells]]\nbatches = [true]", "batches has True, no whole number"),
+        ("[[cells]]\n[[cells]]\nmodes = ['onednn']", "cells 2: pytorch_impl has none of what"),
+    ],
+)
+def test_a_suite_that_is_wrong_says_where(text, said, tmp_path):
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(suites.SuiteError) as raised:
+        suites.read(str(tmp_path / "mine.toml"))
+    assert said in str(raised.value)
+    assert "mine.toml" in str(raised.value)
+
+
+def best(implementation, mode, ms, **labels):
+    """A cell of the best-effort rung with five processes around ``ms``."""
+    cell = make_cell(implementation, [ms * (1 + n / 1000) for n in range(5)])
+    return {**cell, "rung": "best effort", "mode": mode, **labels}
+
+
+def test_in_the_best_effort_rung_each_frameworks_fastest_is_held_against_the_engines():
+    made = make_record(rounds=5)
+    made["cells"] = [
+        make_cell("pytorch_impl", [10.0] * 5),  # faster than all, and in another rung
+        best("pytorch_impl", "compile", 60.0),
+        best("pytorch_impl", "inductor", 50.0, layout="NHWC"),
+        best("paddle_impl", "onednn", 55.0),
+        best("paddle_impl", "openvino", 45.0, error="parity: no"),
+        best("onnxruntime", "engine", 50.0),
+        best("openvino", "engine", 40.0),
+        best("openvino", "engine", 4.0, precision="bf16"),  # another precision
+    ]
+    found = [(row["numerator"], row["denominator"]) for row in rows.ratios(made)]
+    torch, paddle = "pytorch_impl inductor NHWC", "paddle_impl onednn NCHW"
+    engine = "openvino engine NCHW"
+    assert found == [(torch, engine), (paddle, engine), (paddle, torch)]
+    assert rows.ratios(made)[0]["ratio"] == pytest.approx(50 / 40)
+
+
+def test_layouts_of_one_implementation_are_compared_and_other_labels_are_not():
+    made = make_record(rounds=5)
+    made["cells"] = [
+        make_cell("paddle_impl", [100.0] * 5),
+        {**make_cell("paddle_impl", [150.0] * 5), "layout": "NHWC"},
+        {**make_cell("paddle_impl", [170.0] * 5), "allocator": "keep"},
+        {**make_cell("paddle_impl", [180.0] * 5), "threads": 1},
+    ]
+    (row,) = rows.ratios(made)
+    assert (row["numerator"], row["denominator"]) == ("paddle_impl NHWC", "paddle_impl NCHW")
+    assert row["ratio"] == pytest.approx(1.5)
+
+
+def test_a_smaller_batch_is_in_no_ratio():
+    made = make_record(rounds=5)
+    assert rows.ratios(made)
+    for cell in made["cells"]:
+        cell["ran_batch"] = 1
+    made["cells"][0]["batch"] = made["cells"][1]["batch"] = made["cells"][2]["batch"] = 2
+    made["cells"][0]["ran_batch"] = 2
+    pairs = [(row["numerator"], row["denominator"]) for row in rows.ratios(made)]
+    assert pairs == []
+
+
+SUITE = """
+device = "cpu"
+size = 64
+[[cells]]
+models = ["resnet18"]
+batches = [2]
+implementations = ["pytorch_impl"]
+modes = ["eager", "openvino"]
+[[cells]]
+models = ["resnet18"]
+batches = [2]
+implementations = ["pytorch_impl"]
+modes = ["folded"]
+layouts = ["NHWC"]
+[[cells]]
+models = ["resnet18"]
+batches = [2]
+implementations = ["paddle_impl"]
+layouts = ["NHWC"]
+[[cells]]
+models = ["resnet18"]
+batches = [2]
+implementations = ["paddle_impl", "onnxruntime", "openvino"]
+modes = ["onednn", "openvino"]
+"""
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """Rows of a real run of a suite, both frameworks and engines, by (name, mode, layout)."""
+    folder = tmp_path_factory.mktemp("modes")
+    (folder / "mine.toml").write_text(SUITE)
+    file = folder / "run.json"
+    status = main(["run", str(folder / "mine.toml"), "--rounds", "1", "--json", str(file)])
+    found = rows.rows(json.loads(file.read_text()))
+    return status, {(row["implementation"], row["mode"], row["layout"]): row for row in found}
+
+
+def test_real_modes_pass_parity_and_are_timed(real):
+    status, found = real
+    assert status == 0
+    assert list(found) == [
+        ("pytorch_impl", "eager", "NCHW"),
+        ("pytorch_impl", "openvino", "NCHW"),
+        ("pytorch_impl", "folded", "NHWC"),
+        ("paddle_impl", "eager", "NHWC"),
+        ("paddle_impl", "onednn", "NCHW"),
+        ("paddle_impl", "openvino", "NCHW"),
+        ("onnxruntime", "engine", "NCHW"),
+        ("openvino", "engine", "NCHW"),
+    ]
+    for row in found.values():
+        assert row["error"] is None
+        assert 0 < row["relative_l2"] < 1e-5
+        assert row["median_ms"] > 0
+        assert row["rung"] == ("matched" if row["mode"] == "eager" else "best effort")
+        assert (row["prepare_ms"] > 1) is (row["mode"] != "eager")
+
+
+def test_real_modes_are_other_kernels(real):
+    """What was folded, laid out or served otherwise rounds otherwise: nothing fell back."""
+    _, found = real
+    for name in ("pytorch_impl", "paddle_impl"):
+        errors = [row["relative_l2"] for key, row in found.items() if key[0] == name]
+        assert len(set(errors)) == len(errors) == 3
+
+
+def test_a_build_without_the_compiler_is_an_error_not_a_slower_row():
+    import paddle
+
+    from benchmarks import paddle_modes
+
+    with pytest.raises(RuntimeError, match="has no CINN: it would run as to_static"):
+        paddle_modes.cinn(paddle.nn.ReLU(), paddle.zeros([1]), "fp32")
+
+
+def test_a_program_that_the_compiler_left_as_it_was_is_an_error_too(monkeypatch):
+    """A real one: this build says that it has CINN, and runs the network as to_static."""
+    import paddle
+
+    from benchmarks import paddle_modes
+
+    monkeypatch.setattr(paddle, "is_compiled_with_cinn", lambda: True)
+    monkeypatch.setenv("ENABLE_CINN_IN_DY2ST", "0")
+    convolution = paddle.nn.Conv2D(3, 4, 3, bias_attr=False)
+    network = paddle.nn.Sequential(convolution, paddle.nn.BatchNorm2D(4))
+    network.eval()
+    with paddle.no_grad(), pytest.raises(RuntimeError, match=r"not compile pd_op\.batch_norm_: "):
+        paddle_modes.cinn(network, paddle.zeros([1, 3, 8, 8]), "fp32")
+    kernels = ["pd_op.conv2d", "cinn_runtime.jit_kernel", "pd_op.matmul"]
+    paddle_modes._compiled(kernels)
+    for left in (["pd_op.conv2d"], [*kernels, "pd_op.relu"]):
+        with pytest.raises(RuntimeError, match="it would run as to_static"):
+            paddle_modes._compiled(left)
