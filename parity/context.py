@@ -42,13 +42,31 @@ def _scheduling() -> str:
     return f"{policy}, nice {os.getpriority(os.PRIO_PROCESS, 0)}"
 
 
+# The vector instructions that decide which kernels run, widest first, as Linux calls them.
+INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "avx512f", "avx2")
+
+
+def cpu() -> str:
+    """The processor's name, with what tells two of that name apart.
+
+    A cloud's machines all say "AMD EPYC", of several generations: with bfloat16 and without.
+    """
+    name = cpu_information("model name")
+    if not name:
+        return platform.processor()
+    flags = cpu_information("flags").split()
+    known = [f"family {cpu_information('cpu family')}", f"model {cpu_information('model')}"]
+    known += [flag for flag in INSTRUCTIONS if flag in flags][:1]
+    return f"{name} ({', '.join(known)})"
+
+
 def system() -> dict[str, Any]:
     """Operating system, Python, CPU, cores, affinity, priority and load."""
     affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     return {
         "os": platform.platform(),
         "python": platform.python_version(),
-        "cpu": cpu_information("model name") or platform.processor(),
+        "cpu": cpu(),
         "cores": os.cpu_count(),
         "affinity": affinity,
         "scheduling": _scheduling(),

@@ -37,8 +37,9 @@ def cpu_information(field: str) -> str:
     """A field of Linux's /proc/cpuinfo, such as "model name"; "" where there is none."""
     information = Path("/proc/cpuinfo")
     for line in information.read_text().splitlines() if information.exists() else ():
-        if line.startswith(field):
-            return line.partition(":")[2].strip()
+        name, _, value = line.partition(":")
+        if name.strip() == field:
+            return value.strip()
     return ""
 
 

@@ -15,7 +15,7 @@ import pytest
 import weight_port
 from benchmarks import cells, frameworks, page, record, rows, run, worker
 from benchmarks.__main__ import FRAMEWORKS_ROWS, main
-from parity import launch, seeded
+from parity import context, launch, seeded
 from parity.launch import WorkerError
 
 ROOT = Path(__file__).parents[1]
@@ -168,6 +168,31 @@ def test_a_worker_gets_the_threads_and_switches_that_the_record_shows(monkeypatc
     assert shown["OMP_NUM_THREADS"] == "3"
     assert shown.items() >= cells.SWITCHES.items()
     assert environment.items() >= shown.items()
+
+
+CPUINFO = """processor	: 0
+cpu family	: {family}
+model		: {model}
+model name	: AMD EPYC
+flags		: fpu sse2 {flags}
+"""
+
+
+@pytest.mark.parametrize(
+    ("family", "model", "flags", "shown"),
+    [
+        (25, 17, "avx avx2 avx512f avx512_bf16", "AMD EPYC (family 25, model 17, avx512_bf16)"),
+        (25, 1, "avx avx2", "AMD EPYC (family 25, model 1, avx2)"),
+        (21, 2, "avx", "AMD EPYC (family 21, model 2)"),
+    ],
+)
+def test_two_processors_of_one_name_are_told_apart(
+    family, model, flags, shown, monkeypatch, tmp_path
+):
+    made = tmp_path / "cpuinfo"
+    made.write_text(CPUINFO.format(family=family, model=model, flags=flags))
+    monkeypatch.setattr(launch, "Path", lambda _path: made)
+    assert context.cpu() == context.system()["cpu"] == shown
 
 
 class FakeWorkers:
