@@ -1,0 +1,77 @@
+"""Both frameworks on the same test images: counts, confusion, disagreements, pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cifar_files
+import numpy as np
+import pytest
+from PIL import Image
+
+import weight_port
+from training import data, evaluate, start
+from training.data import CLASSES
+
+
+@pytest.fixture(scope="module")
+def cifar(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "cifar10"
+    data.store(cifar_files.made(), folder, "made up")
+    return folder
+
+
+def logits_of(chosen: list[int]) -> np.ndarray:
+    return np.eye(len(CLASSES), dtype=np.float32)[chosen]
+
+
+def test_counts_confusion_and_disagreements_by_hand() -> None:
+    labels = np.array([0, 0, 1, 2])
+    found = evaluate.compare(
+        {"torch": logits_of([0, 1, 1, 2]), "paddle": logits_of([0, 1, 3, 2]) * 1.5}, labels
+    )
+    torch, paddle = found["frameworks"].values()
+    assert (torch["right"], paddle["right"]) == (3, 2)
+    assert torch["by_class"][:3] == [0.5, 1.0, 1.0]
+    assert paddle["by_class"][:3] == [0.5, 0.0, 1.0]
+    assert torch["confusion"][0][:2] == [1, 1]
+    assert paddle["confusion"][1][3] == 1
+    assert np.sum(torch["confusion"]) == 4
+    assert found["disagreements"] == [{"image": 2, "truth": 1, "torch": 1, "paddle": 3}]
+    assert found["largest_difference"] == pytest.approx(1.5)
+    said = evaluate.text(found)
+    assert "image 2, automobile: torch automobile, paddle cat" in said
+    assert said.endswith("1 images differ")
+    assert "75.00%" in said
+    same = evaluate.compare({"torch": logits_of([0]), "paddle": logits_of([0])}, labels[:1])
+    assert evaluate.text(same).endswith("no image is seen otherwise")
+
+
+def test_a_port_of_the_same_weights_says_the_same(cifar: Path, tmp_path: Path, capsys) -> None:
+    weights = tmp_path / "resnet20.safetensors"
+    weight_port.write(weights, start.draw("resnet20", 0, 10))
+    out = tmp_path / "out"
+    words = [str(weights), "--data", str(cifar), "--limit", "600", "--out", str(out)]
+    assert evaluate.main(words) == 0
+    shown = capsys.readouterr().out
+    assert "right, of 600" in shown
+    record = json.loads((out / "evaluation.json").read_text())
+    torch, paddle = record["frameworks"].values()
+    assert torch == paddle
+    assert np.sum(torch["confusion"]) == record["images"] == 600
+    assert 0 < record["largest_difference"] < 1e-4
+    for name in ("confusion.png", "samples.png"):
+        with Image.open(out / name) as picture:
+            assert min(picture.size) > 500
+            assert len(picture.convert("RGB").getcolors(1 << 24)) > 20
+
+
+def test_what_is_no_network_is_an_error(cifar: Path, tmp_path: Path, capsys) -> None:
+    weight_port.write(tmp_path / "x.safetensors", {"a": np.ones(3, np.float32)})
+    assert evaluate.main([str(tmp_path / "x.safetensors"), "--data", str(cifar)]) == 2
+    assert "fit no ResNet" in capsys.readouterr().err
+    weights = tmp_path / "large.safetensors"
+    weight_port.write(weights, start.draw("resnet20", 0, 7))
+    assert evaluate.main([str(weights), "--data", str(cifar), "--limit", "5"]) == 2
+    assert "could not score" in capsys.readouterr().err

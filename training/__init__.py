@@ -1,0 +1,1 @@
+"""CIFAR-10 in both frameworks: the same weights, the same batches, the same curve."""

@@ -1,0 +1,143 @@
+"""``python -m training``: train a network on CIFAR-10 in one framework, or go on in the other."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from parity.launch import available_threads
+from training import checkpoints, data, process, schedules
+from training.errors import CheckpointError, TrainingError
+from training.loop import CHECKPOINT, LOG
+from weight_port import arch
+
+MODELS = tuple(name for name, row in arch.ARCHITECTURES.items() if row.cifar)
+# He et al. (2015), section 4.2, but for the number of epochs.
+DEFAULTS: dict[str, Any] = {
+    "model": "resnet20",
+    "epochs": 164,
+    "batch": 128,
+    "rate": 0.1,
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
+    "schedule": "multistep",
+    "seed": 0,
+    "limit": None,
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training",
+        description="Train a network on CIFAR-10. Both frameworks begin with the same weights and "
+        "see the same images in the same order. A checkpoint is written after every epoch; "
+        "--resume goes on from it, in either framework.",
+    )
+    add = parser.add_argument
+    add("--framework", choices=list(process.MODULES), required=True)
+    add("--data", type=Path, required=True, metavar="DIR", help="made by python -m training.data")
+    add("--out", type=Path, required=True, metavar="DIR", help=f"for {CHECKPOINT} and {LOG}")
+    add(
+        "--resume",
+        type=Path,
+        nargs="?",
+        const=Path(),
+        metavar="FILE",
+        help=f"go on from FILE, or from DIR/{CHECKPOINT}; the settings are those of then",
+    )
+    add("--force", action="store_true", help="begin anew where DIR has a training")
+    add("--threads", type=int, default=available_threads())
+    add("--model", choices=MODELS, metavar="NAME", help=", ".join(MODELS))
+    add("--epochs", type=int, metavar="N")
+    add("--batch", type=int, metavar="N", help="images in a step")
+    add("--rate", type=float, help="of learning, at the start")
+    add("--momentum", type=float)
+    add("--weight-decay", type=float)
+    add("--schedule", choices=schedules.NAMES)
+    add("--seed", type=int, help="of weights, order, crops and flips")
+    add("--limit", type=int, metavar="N", help="of each part of the data, the first N images alone")
+    said = "; ".join(f"{key} {value}" for key, value in DEFAULTS.items() if value is not None)
+    parser.epilog = f"Defaults: {said}."
+    return parser
+
+
+def _given(words: argparse.Namespace) -> dict[str, Any]:
+    """The settings that the user named."""
+    found = {key: getattr(words, key) for key in DEFAULTS}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _check(settings: dict[str, Any]) -> None:
+    for key in ("epochs", "batch", "limit"):
+        if settings[key] is not None and settings[key] < 1:
+            raise TrainingError(f"--{key} {settings[key]}: at least 1")
+    if settings["rate"] <= 0 or not 0 <= settings["momentum"] < 1 or settings["weight_decay"] < 0:
+        raise TrainingError("--rate is above 0, --momentum in [0, 1), --weight-decay 0 or above")
+
+
+def _resumed(words: argparse.Namespace) -> tuple[Path | None, dict[str, Any]]:
+    """The checkpoint to go on from, None for none, and the settings."""
+    given = _given(words)
+    own = words.out / CHECKPOINT
+    if words.resume is None:
+        if own.exists() and not words.force:
+            raise TrainingError(f"{own}: exists; --resume goes on, --force begins anew")
+        return None, {**DEFAULTS, **given}
+    path = own if words.resume == Path() else words.resume
+    if path == own and not own.exists():  # killed before its first epoch ended
+        print(f"{own}: not there yet; beginning", file=sys.stderr)
+        return None, {**DEFAULTS, **given}
+    if path != own and own.exists() and not words.force:
+        raise TrainingError(f"{own}: exists; name another --out, or --force")
+    state = checkpoints.load(path)
+    other = [key for key, value in given.items() if state.settings[key] != value]
+    if other:
+        raise CheckpointError(
+            f"{path}: was begun with {', '.join(f'{k} {state.settings[k]}' for k in other)}; leave "
+            "the options out, or begin anew"
+        )
+    return path, dict(state.settings)
+
+
+def train(words: argparse.Namespace) -> int:
+    """Run the framework's process on what was asked; returns its exit status."""
+    path, settings = _resumed(words)
+    _check(settings)
+    data.load(words.data, "test")  # before a framework is loaded
+    words.out.mkdir(parents=True, exist_ok=True)
+    job = {
+        "task": "train",
+        "framework": words.framework,
+        "data": str(words.data),
+        "out": str(words.out),
+        "resume": path and str(path),
+        "settings": settings,
+        "threads": words.threads,
+    }
+    return process.start(words.framework, job)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    words = _parser().parse_args(arguments)
+    try:
+        status = train(words)
+    except (TrainingError, OSError) as error:
+        print(f"training: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("training: stopped; --resume goes on from the last epoch", file=sys.stderr)
+        return 130
+    if status == 0:
+        last = json.loads((words.out / LOG).read_text().splitlines()[-1])
+        right = f"{last['test_accuracy']:.2%} of the test images are right"
+        print(f"{words.out / CHECKPOINT}: {last['epoch']} epochs, {right}")
+    return status
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,154 @@
+"""The training itself, the same for both frameworks: epochs, evaluation, checkpoints, log."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import weight_port
+from training import batches, checkpoints, data, schedules, start
+from training.checkpoints import State
+from training.data import CLASSES, Cifar
+from training.errors import TrainingError
+from training.sides import Side
+from weight_port import WeightPortError, disk
+
+CHECKPOINT, WEIGHTS, LOG = "last.safetensors", "weights.safetensors", "log.jsonl"
+_EVALUATED = 500  # images at a time
+Job = dict[str, Any]
+Make = Callable[[dict[str, Any], int], Side]
+
+
+def begin(settings: dict[str, Any]) -> State:
+    """Before the first epoch."""
+    weights = start.draw(settings["model"], settings["seed"], len(CLASSES))
+    return State(weights, {}, 0, schedules.begin(settings["rate"]), settings, [])
+
+
+def loss_of(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Sum of the cross-entropies, in float64."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    chosen = shifted[np.arange(len(labels)), labels]
+    return float((np.log(np.exp(shifted).sum(axis=1)) - chosen).sum())
+
+
+def evaluate(side: Side, part: Cifar) -> tuple[float, int]:
+    """The mean loss over a part of the data, and how many images are right."""
+    loss, right = 0.0, 0
+    for images, labels in batches.plain(part, _EVALUATED):
+        logits = side.logits(images)
+        loss += loss_of(logits, labels)
+        right += int((logits.argmax(axis=1) == labels).sum())
+    return loss / len(part.labels), right
+
+
+def _steps(
+    side: Side, state: State, train: Cifar, number: int
+) -> Iterator[tuple[float, int, int, float]]:
+    """(loss, right, images, rate) of every step of the epoch after ``state``."""
+    settings = state.settings
+    total = -(-len(train.labels) // settings["batch"])
+    made = batches.epoch(train, settings["batch"], settings["seed"], number)
+    for step, (images, labels) in enumerate(made):
+        done = (number + step / total) / settings["epochs"]
+        rate = schedules.rate(settings["schedule"], state.schedule, done)
+        loss, right = side.step(images, labels, rate)
+        yield loss, right, len(labels), rate
+
+
+def epoch(side: Side, state: State, train: Cifar, test: Cifar, framework: str) -> State:
+    """One more epoch; raises FloatingPointError where the loss is no number any more."""
+    from tqdm import tqdm
+
+    settings, number = state.settings, state.epoch
+    began, losses, right, seen, last = time.perf_counter(), 0.0, 0, 0, 0.0
+    title = f"{framework} {settings['model']} {number + 1}/{settings['epochs']}"
+    with tqdm(total=len(train.labels), desc=title, unit="img", file=sys.stderr) as bar:
+        for loss, correct, count, rate in _steps(side, state, train, number):
+            if not np.isfinite(loss):
+                raise FloatingPointError(
+                    f"epoch {number + 1}: the loss is {loss}: a smaller --rate may help; the "
+                    "checkpoint of the epoch before is kept"
+                )
+            losses, right, seen, last = losses + loss * count, right + correct, seen + count, rate
+            bar.set_postfix(loss=f"{losses / seen:.3f}", right=f"{right / seen:.1%}", refresh=False)
+            bar.update(count)
+    spent = time.perf_counter() - began
+    test_loss, test_right = evaluate(side, test)
+    line = {
+        "epoch": number + 1,
+        "framework": framework,
+        "rate": last,
+        "train_loss": losses / seen,
+        "train_accuracy": right / seen,
+        "test_loss": test_loss,
+        "test_accuracy": test_right / len(test.labels),
+        "seconds": round(spent, 3),
+        "images_per_second": round(seen / spent, 1),
+    }
+    return replace(
+        state,
+        weights=side.weights(),
+        momentum=side.momentum(),
+        epoch=number + 1,
+        schedule=schedules.after(settings["schedule"], state.schedule, losses / seen),
+        history=[*state.history, line],
+    )
+
+
+def write(out: Path, state: State) -> None:
+    """The checkpoint first; killed then, a run has the weights and the log of the epoch before."""
+    checkpoints.save(out / CHECKPOINT, state)
+    named = {"dialect": "paddle1", "architecture": str(state.settings["model"])}
+    weight_port.write(out / WEIGHTS, state.weights, force=True, metadata=named)
+    lines = "".join(json.dumps(line) + "\n" for line in state.history)
+    with disk.new_file(out / LOG, force=True) as stream:
+        stream.write(lines.encode())
+
+
+def limited(part: Cifar, count: int | None) -> Cifar:
+    """The first ``count`` images; all for None."""
+    return Cifar(part.images[:count], part.labels[:count])
+
+
+def run(side: Side, job: Job) -> State:
+    """Every epoch that is left; each ends with a checkpoint."""
+    state = checkpoints.load(Path(job["resume"])) if job["resume"] else begin(job["settings"])
+    side.put(state.weights, state.momentum)
+    folder, limit = Path(job["data"]), state.settings["limit"]
+    train, test = (limited(data.load(folder, part), limit) for part in ("train", "test"))
+    while state.epoch < state.settings["epochs"]:
+        state = epoch(side, state, train, test, job["framework"])
+        write(Path(job["out"]), state)
+    return state
+
+
+def score(side: Side, job: Job) -> None:
+    """Save the logits of the test images, (N, 10) float32, by weights that stand in a file."""
+    weights = weight_port.convert(weight_port.read(job["weights"]), to="paddle1")
+    side.put(weights, {})
+    test = limited(data.load(Path(job["data"]), "test"), job["limit"])
+    found = [side.logits(images) for images, _ in batches.plain(test, _EVALUATED)]
+    np.save(job["out"], np.concatenate(found))
+
+
+_ERRORS = (ArithmeticError, OSError, RuntimeError, TrainingError, ValueError, WeightPortError)
+TASKS = {"train": run, "score": score}
+
+
+def main(make: Make) -> int:
+    """A framework's process: the job is a JSON file, named by argv."""
+    job = json.loads(Path(sys.argv[1]).read_text())
+    try:
+        TASKS[job["task"]](make(job["settings"], job["threads"]), job)
+    except _ERRORS as error:
+        print(f"training: {error}", file=sys.stderr)
+        return 1
+    return 0
