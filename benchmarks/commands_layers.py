@@ -9,7 +9,7 @@ from functools import partial
 
 from benchmarks import layers as measuring
 from benchmarks import layers_rows, layers_table
-from benchmarks.cells import MODELS
+from benchmarks.cells import LAYOUTS, MODELS
 from benchmarks.commands import add_output, destination, keep, say, whole
 from parity.launch import available_threads
 
@@ -27,6 +27,7 @@ def layers(arguments: Sequence[str]) -> int:
     add("--size", type=whole(32), default=224, help="height and width of the images")
     add("--threads", type=whole(1), default=available_threads())
     add("--device", choices=("auto", "cpu", "gpu"), default="auto")
+    add("--layout", choices=LAYOUTS, default="NCHW", help="of both frameworks' tensors")
     add("--rounds", type=whole(1), default=3, help="processes per framework; verdicts need 5")
     add("--seed", type=whole(0), default=0, help="of weights and images")
     help_sort = "by execution, or where the frameworks' times differ most first"

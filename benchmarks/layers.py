@@ -37,6 +37,7 @@ class Options:
     device: str
     rounds: int
     seed: int
+    layout: str = "NCHW"  # or NHWC
 
 
 def _prepare(options: Options, reference: str, folder: Path, say: Say) -> dict[str, str]:
@@ -111,7 +112,8 @@ def measure(options: Options, say: Say) -> record.Record:
     ]
     with tempfile.TemporaryDirectory(prefix="resnet-parity-") as folder:
         files = _prepare(options, reference, Path(folder), say)
-        job = {**files, "device": device, "threads": options.threads, "precision": "fp32"}
+        how = {"device": device, "layout": options.layout, "precision": "fp32"}
+        job = {**files, **how, "threads": options.threads}
         peaks = _rounds(options, sides, job, say)
     settings = {**asdict(options), "device": device}
     settings |= {"reference": frameworks.REFERENCES[reference]}

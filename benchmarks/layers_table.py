@@ -104,7 +104,8 @@ def legend(record: Record) -> str:
     """Where, with what and how it was measured, and what the columns mean."""
     settings, roof = record["settings"], roofs.roof(record, "fp32")
     what = (
-        f"{settings['model']}, eager float32, batch {settings['batch']} at {settings['size']} px, "
+        f"{settings['model']}, eager float32, {settings.get('layout', 'NCHW')}, "
+        f"batch {settings['batch']} at {settings['size']} px, "
         f"rounds: {settings['rounds']}, a process of each framework in each. A step is timed by "
         "itself on its real input, which its own repetitions leave in the caches; ms are medians "
         "of all samples. Between: the whole pass less its steps, negative where a step alone is "

@@ -10,7 +10,7 @@ import paddle
 import paddle.nn.functional as F
 
 import paddle_impl
-from benchmarks import costs, layers_worker, worker
+from benchmarks import costs, layers_worker, paddle_modes, worker
 from benchmarks.layers_worker import Visit
 from benchmarks.timing import Device
 from paddle_impl.checkpoint import to_tensor
@@ -25,15 +25,17 @@ def _watch(layer: arch.Layer, bottleneck: bool, visit: Visit, held: dict[str, An
     The network makes a new tensor at every step. ``held`` has what the two branches of the block
     at work gave.
     """
-    kind, is_sum = layer.kind, layer.kind == "block"
+    kind = layer.kind
     has_relu = costs.has_relu(layer, bottleneck)
     ends_branch = kind == "batch_norm" and not has_relu
 
     def hook(module: Any, given: tuple[Any, ...], output: Any) -> None:
-        if is_sum:
+        if costs.is_sum(layer):
             y, x = held.pop("main"), held.pop("branch1", given[0])
             output = y + x
             visit(layer.name, "add", lambda: y + x)
+        elif kind == "block":
+            output = held.pop("main")
         else:
             visit(layer.name, kind, partial(module.forward, given[0]))
         if has_relu:
@@ -60,19 +62,24 @@ def walk(model: Any, images: Any, visit: Visit) -> None:
             hook.remove()
 
 
-def _network(job: dict[str, Any], dtype: str) -> layers_worker.Network:
+def _network(job: dict[str, Any], dtype: str, layout: str = "NCHW") -> layers_worker.Network:
     model = paddle_impl.load(job["weights"])
     model.to(dtype=dtype)
     images = to_tensor(worker.load_array(job["inputs"], "images")).astype(dtype)
-    return layers_worker.Network(
-        partial(model, images), partial(walk, model, images), lambda y: y.numpy()
-    )
+    model, images = paddle_modes.cast(model, images, "fp32", layout)
+
+    def to_array(y: Any) -> Any:
+        """Channels before height and width, as in the reference."""
+        moved = layout == "NHWC" and y.ndim == 4
+        return (y.transpose([0, 3, 1, 2]) if moved else y).numpy()
+
+    return layers_worker.Network(partial(model, images), partial(walk, model, images), to_array)
 
 
 def measure(device: Device, job: dict[str, Any]) -> dict[str, Any]:
     """Parity and samples of the whole pass and of every step, eager, float32."""
     with paddle.no_grad():
-        return layers_worker.measure_steps(_network(job, "float32"), device, job)
+        return layers_worker.measure_steps(_network(job, "float32", job["layout"]), device, job)
 
 
 def reference(job: dict[str, Any]) -> dict[str, Any]:

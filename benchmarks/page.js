@@ -89,7 +89,7 @@ function matches(row) {
 
 /** A ratio is shown with the rows of its own setting, where one side of it is shown. */
 const ratioMatches = (ratio) => state.shown.some((row) =>
-  [ratio.numerator, ratio.denominator].includes(row.implementation)
+  [ratio.numerator, ratio.denominator].some((side) => side.split(" ")[0] === row.implementation)
   && record.labels.every((label) => !(label in ratio) || ratio[label] === row[label]));
 
 /** Draws all that depends on the filters and the order. */

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import costs, gpu_monitor, roofs, stats
-from benchmarks.cells import BEST, IMPLEMENTATIONS, LABELS, PAIRS
+from benchmarks.cells import BEST, IMPLEMENTATIONS, LABELS, PAIRS, RUNGS
 from benchmarks.roofs import peaks as peaks  # what a row is held against
 from weight_port import arch
 
@@ -126,9 +126,13 @@ def compared(top: Mapping[str, Any], bottom: Mapping[str, Any]) -> stats.Ratio |
     return stats.ratio(samples(top, "device_ns"), samples(bottom, "device_ns"), paired)
 
 
+_UNITS = {"threads": " threads", "size": " px"}
+
+
 def _name(cell: Mapping[str, Any], *labels: str) -> str:
-    """A cell's implementation with the labels by which it differs from the other of a pair."""
-    return " ".join([cell["implementation"], *(str(cell[label]) for label in labels)])
+    """A cell's implementation with labels that tell it from others in the table."""
+    said = (f"{cell[label]}{_UNITS.get(label, '')}" for label in labels)
+    return " ".join([cell["implementation"], *said])
 
 
 def _ratio(one: Mapping[str, Any], other: Mapping[str, Any], *labels: str) -> list[Row]:
@@ -144,17 +148,23 @@ def _ratio(one: Mapping[str, Any], other: Mapping[str, Any], *labels: str) -> li
     return [{**row, "verdict": ratio.verdict}]
 
 
+_SAID = ("mode", "layout", "threads", "allocator", "size")
+
+
 def _alike(cells: list[dict[str, Any]]) -> Iterator[Row]:
-    """Cells that differ in the implementation alone, and in the layout alone."""
+    """Cells of a rung that differ in one label: implementation, layout or allocator."""
     by_key = {_key(cell, cell["implementation"]): cell for cell in cells}
+    # What has no column of its own is said where it isn't the same in all rows.
+    said = [label for label in _SAID if len({cell[label] for cell in cells}) > 1]
     for cell in cells:
         for numerator, denominator in PAIRS:
             other = by_key.get(_key(cell, denominator))
             if cell["implementation"] == numerator and other:
-                yield from _ratio(cell, other)
-        plain = by_key.get(_key({**cell, "layout": "NCHW"}, cell["implementation"]))
-        if cell["layout"] == "NHWC" and plain:
-            yield from _ratio(cell, plain, "layout")
+                yield from _ratio(cell, other, *said)
+        for label, usual in (("layout", "NCHW"), ("allocator", "default")):
+            plain = by_key.get(_key({**cell, label: usual}, cell["implementation"]))
+            if cell[label] != usual and plain:
+                yield from _ratio(cell, plain, *said)
 
 
 def _best(cells: list[dict[str, Any]]) -> Iterator[Row]:
@@ -185,9 +195,11 @@ def ratios(record: Mapping[str, Any]) -> list[Row]:
     Pairs of cells that differ in one label; in the best-effort rung, each framework's fastest.
     """
     cells = [cell for cell in record["cells"] if cell["implementation"] in IMPLEMENTATIONS]
-    alike = [cell for cell in cells if cell["rung"] != BEST]
-    best = [cell for cell in cells if cell["rung"] == BEST]
-    return [*_alike(alike), *_best(best)]
+    found: list[Row] = []
+    for rung in RUNGS:
+        of = [cell for cell in cells if cell["rung"] == rung]
+        found += _best(of) if rung == BEST else _alike(of)
+    return found
 
 
 def _key(cell: Mapping[str, Any], implementation: str) -> tuple[Any, ...]:

@@ -25,15 +25,17 @@ def _watch(layer: arch.Layer, bottleneck: bool, visit: Visit, held: dict[str, An
     The network works in place, so what a later step needs is held as a copy. ``held`` has what
     the two branches of the block at work gave.
     """
-    kind, is_sum = layer.kind, layer.kind == "block"
+    kind = layer.kind
     has_relu = costs.has_relu(layer, bottleneck)
     ends_branch = kind == "batch_norm" and not has_relu
 
     def hook(module: Any, given: tuple[Any, ...], output: Any) -> None:
-        if is_sum:
+        if costs.is_sum(layer):
             y, x = held.pop("main"), held.pop("branch1", given[0])
             output = y + x
             visit(layer.name, "add", partial(y.add_, x))
+        elif kind == "block":
+            output = held.pop("main")
         else:
             visit(layer.name, kind, partial(module.forward, given[0]))
         if has_relu:
@@ -60,9 +62,13 @@ def walk(model: Any, images: Any, visit: Visit) -> None:
             hook.remove()
 
 
-def _network(job: dict[str, Any], place: str, dtype: torch.dtype) -> layers_worker.Network:
-    model = pytorch_impl.load(job["weights"]).to(place, dtype)
-    images = to_tensor(worker.load_array(job["inputs"], "images")).to(place, dtype)
+def _network(
+    job: dict[str, Any], place: str, dtype: torch.dtype, layout: str = "NCHW"
+) -> layers_worker.Network:
+    order = torch.channels_last if layout == "NHWC" else torch.contiguous_format
+    model = pytorch_impl.load(job["weights"]).to(place, dtype, memory_format=order)
+    images = to_tensor(worker.load_array(job["inputs"], "images"))
+    images = images.to(place, dtype, memory_format=order)
     return layers_worker.Network(
         partial(model, images), partial(walk, model, images), lambda y: y.cpu().numpy()
     )
@@ -71,7 +77,8 @@ def _network(job: dict[str, Any], place: str, dtype: torch.dtype) -> layers_work
 def measure(device: Device, place: str, job: dict[str, Any]) -> dict[str, Any]:
     """Parity and samples of the whole pass and of every step, eager, float32."""
     with torch.no_grad():
-        return layers_worker.measure_steps(_network(job, place, torch.float32), device, job)
+        network = _network(job, place, torch.float32, job["layout"])
+        return layers_worker.measure_steps(network, device, job)
 
 
 def reference(job: dict[str, Any]) -> dict[str, Any]:

@@ -174,7 +174,7 @@ def test_in_the_best_effort_rung_each_frameworks_fastest_is_held_against_the_eng
     assert rows.ratios(made)[0]["ratio"] == pytest.approx(50 / 40)
 
 
-def test_layouts_of_one_implementation_are_compared_and_other_labels_are_not():
+def test_layouts_and_allocators_of_one_implementation_are_compared_and_threads_are_not():
     made = make_record(rounds=5)
     made["cells"] = [
         make_cell("paddle_impl", [100.0] * 5),
@@ -182,9 +182,29 @@ def test_layouts_of_one_implementation_are_compared_and_other_labels_are_not():
         {**make_cell("paddle_impl", [170.0] * 5), "allocator": "keep"},
         {**make_cell("paddle_impl", [180.0] * 5), "threads": 1},
     ]
-    (row,) = rows.ratios(made)
-    assert (row["numerator"], row["denominator"]) == ("paddle_impl NHWC", "paddle_impl NCHW")
-    assert row["ratio"] == pytest.approx(1.5)
+    found = {row["numerator"]: (row["denominator"], row["ratio"]) for row in rows.ratios(made)}
+    plain = "paddle_impl NCHW 2 threads default"
+    assert found == {
+        "paddle_impl NHWC 2 threads default": (plain, pytest.approx(1.5)),
+        "paddle_impl NCHW 2 threads keep": (plain, pytest.approx(1.7)),
+    }
+
+
+def test_a_ratio_says_the_labels_that_tell_it_from_another():
+    made = make_record(rounds=5)
+    made["cells"] = [
+        make_cell("pytorch_impl", [10.0] * 5),
+        make_cell("paddle_impl", [20.0] * 5),
+        {**make_cell("pytorch_impl", [10.0] * 5), "allocator": "keep"},
+        {**make_cell("paddle_impl", [30.0] * 5), "allocator": "keep"},
+        # Another rung, whose labels are its own.
+        {**make_cell("paddle_impl", [99.0] * 5), "rung": "defaults", "threads": 0},
+    ]
+    found = {(row["numerator"], row["denominator"]): row["ratio"] for row in rows.ratios(made)}
+    assert found["paddle_impl default", "pytorch_impl default"] == pytest.approx(2)
+    assert found["paddle_impl keep", "pytorch_impl keep"] == pytest.approx(3)
+    made["cells"] = made["cells"][:2]
+    assert [row["numerator"] for row in rows.ratios(made)] == ["paddle_impl"]
 
 
 def test_a_smaller_batch_is_in_no_ratio():

@@ -13,7 +13,7 @@ import numpy as np
 from training.data import SIDE, Cifar
 
 PAD = 4
-# Of the 50,000 training images, per channel, over 255: computed from them, see the tests.
+# Of the 50,000 training images, per channel, over 255: computed from all of them.
 MEAN = (0.49139968, 0.48215841, 0.44653091)
 STD = (0.24703223, 0.24348513, 0.26158784)
 _VALUES = np.arange(256, dtype=np.float64)[None] / 255
