@@ -38,6 +38,11 @@ class Step:
     bytes: int
 
 
+def is_sum(layer: arch.Layer) -> bool:
+    """Whether the layer adds two tensors: a block with a shortcut."""
+    return layer.block is not None and layer.kind == "block" and layer.block.added
+
+
 def has_relu(layer: arch.Layer, bottleneck: bool) -> bool:
     """Whether a ReLU follows: after a block's sum, and every batch norm but its branches' last."""
     if layer.kind == "block":
@@ -51,7 +56,8 @@ def order(model: str) -> list[tuple[str, str]]:
     bottleneck = arch.architecture(model).bottleneck
     found = []
     for layer in arch.layers(model):
-        found.append((layer.name, "add" if layer.kind == "block" else layer.kind))
+        if layer.kind != "block" or is_sum(layer):
+            found.append((layer.name, "add" if is_sum(layer) else layer.kind))
         if has_relu(layer, bottleneck):
             found.append((layer.name, "relu"))
     return found
@@ -81,12 +87,12 @@ def _of_layer(
     side_in, side_out = sides
     values_out = layer.out_channels * side_out**2
     # A block's own step adds two tensors of the shape of its output.
-    block = layer.kind == "block"
-    values_in = 2 * values_out if block else layer.in_channels * side_in**2
+    values_in = 2 * values_out if is_sum(layer) else layer.in_channels * side_in**2
     parameters = sum(math.prod(parameter.shape) for parameter in layer.parameters)
     moved = item_bytes * (parameters + batch * (values_in + values_out))
-    kind = "add" if block else layer.kind
-    yield Step(layer.name, kind, batch * _flops(layer, values_in, values_out), moved)
+    if layer.kind != "block" or is_sum(layer):
+        kind = "add" if is_sum(layer) else layer.kind
+        yield Step(layer.name, kind, batch * _flops(layer, values_in, values_out), moved)
     if relu:
         yield Step(layer.name, "relu", batch * values_out, item_bytes * batch * 2 * values_out)
 

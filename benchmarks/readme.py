@@ -14,13 +14,16 @@ from typing import Any
 
 from tabulate import tabulate
 
+from benchmarks import layers_rows, pictures, port_table, selftest_table, table
 from benchmarks import parity_table as parity_costs
-from benchmarks import pictures, port_table, selftest_table, table
-from benchmarks.rows import ratios, rows
+from benchmarks.cells import LAYOUTS, RUNGS
+from benchmarks.rows import harness, ratios, rows
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 SPEED = "forward-cpu.json"
+MODES = "modes-cpu.json"
+ALLOCATORS = "allocators-cpu.json"
 PORT = "port-cpu.json"
 
 
@@ -102,10 +105,101 @@ def ratio_table() -> str:
     return _github(lines, ["", "ratio of times", "value", "95 % interval", "verdict"])
 
 
+def rungs_table() -> str:
+    """Median ms of one network in every way that was timed: a line per way, a column per batch."""
+    found = rows(_read(MODES))
+    batches = sorted({row["batch"] for row in found})
+    labels = ("rung", "implementation", "mode", "precision", "layout")
+    ways: dict[tuple[str, ...], dict[int, str]] = {}
+    for row in sorted(found, key=lambda row: RUNGS.index(row["rung"])):
+        ways.setdefault(tuple(row[label] for label in labels), {})[row["batch"]] = _cell(row)
+    lines = [[*way, *(cells.get(batch, "") for batch in batches)] for way, cells in ways.items()]
+    aligned = [*len(labels) * ["left"], *len(batches) * ["right"]]
+    headings = [*labels, *(f"batch {batch}, ms" for batch in batches)]
+    return tabulate(lines, headings, tablefmt="github", colalign=aligned, disable_numparse=True)
+
+
+def allocators_table() -> str:
+    """Median ms with the C library's allocator as it is, and told to keep its memory."""
+    by_name: dict[str, dict[str, str]] = {}
+    for row in rows(_read(ALLOCATORS)):
+        by_name.setdefault(row["implementation"], {})[row["allocator"]] = _cell(row)
+    lines = [[name, cells["default"], cells["keep"]] for name, cells in by_name.items()]
+    headings = ["resnet50, batch 8, eager, ms", "allocator as it is", "it keeps its memory"]
+    return f"{_github(lines, headings)}\n\n{_ratios(ALLOCATORS)}"
+
+
+def layouts_table() -> str:
+    """Where a layout's time goes: ms by kind of step, in both frameworks and layouts."""
+    totals = {}
+    for layout in LAYOUTS:
+        for row in layers_rows.totals(_read(f"layers-{layout.lower()}-cpu.json")):
+            for name in layers_rows.FRAMEWORKS:
+                totals[row["kind"], name, layout] = f"{row[f'{name}_ms']:.0f}"
+    kinds = ("conv", "batch_norm", "relu", "add", "max_pool", "whole pass")
+    columns = [(name, layout) for name in layers_rows.FRAMEWORKS for layout in LAYOUTS]
+    lines = [[kind, *(totals[(kind, *column)] for column in columns)] for kind in kinds]
+    headings = ["resnet50, batch 8, ms", *(f"{name} {layout}" for name, layout in columns)]
+    return _github(lines, headings)
+
+
+def rung_ratios() -> str:
+    """The ratios that may be quoted within each of those rungs."""
+    return _ratios(MODES)
+
+
+def _ratios(name: str) -> str:
+    lines = [
+        [
+            f"{row['rung']}, {row['precision']}, batch {row['batch']}",
+            f"{row['numerator']} / {row['denominator']}",
+            f"{row['ratio']:.2f}",
+            f"{row['low']:.2f} to {row['high']:.2f}",
+            row["verdict"],
+        ]
+        for row in ratios(_read(name))
+    ]
+    return _github(lines, ["", "ratio of times", "value", "95 % interval", "verdict"])
+
+
+def rung_machine() -> str:
+    """Where, with what and of which network the ways were timed."""
+    record = _read(MODES)
+    models = ", ".join(dict.fromkeys(cell["model"] for cell in record["cells"]))
+    spent = f"The run took {harness(record):.2f} × the time of its rows' processes."
+    processes = f"{record['settings']['rounds']} processes per cell."
+    return f"{models}. {table.machine(record)} {processes} {spent}"
+
+
 def machine() -> str:
     """Where and with what the speeds were measured."""
     record = _read(SPEED)
     return f"{table.machine(record)} {record['settings']['rounds']} processes per cell."
+
+
+def networks_table() -> str:
+    """Every network of the table, and what a run of it in both frameworks says."""
+    record = _read("parity/networks.json")
+    lines = [
+        [
+            f"`{row['name']}`",
+            str(row["year"]),
+            f"{row['parameters'] / 1e6:.2f} M",
+            f"{row['multiply_adds'] / 1e9:.2f}",
+            str(row["weighted_layers"]),
+            ", ".join(name for name in row["dialects"] if name not in _OURS),
+            f"{row['logits']:.0e}",
+            f"{row['gradients']:.0e}",
+        ]
+        for row in record["networks"]
+    ]
+    headings = ["network", "year", "parameters", "GMACs", "layers", "libraries' names"]
+    right = ["left", *4 * ["right"], "left", "right", "right"]
+    headings += ["logits", "gradients"]
+    return tabulate(lines, headings, tablefmt="github", colalign=right, disable_numparse=True)
+
+
+_OURS = ("paddle1", "pytorch_impl", "paddle_impl")  # which hold all
 
 
 def port_targets() -> str:
@@ -142,10 +236,16 @@ def selftest() -> str:
 BLOCKS: dict[str, Callable[[], str]] = {
     "selftest": selftest,
     "parity": parity_table,
+    "networks": networks_table,
     "parity-cost": parity_cost,
     "speed": speed_table,
     "ratios": ratio_table,
     "machine": machine,
+    "rungs": rungs_table,
+    "rung-ratios": rung_ratios,
+    "rung-machine": rung_machine,
+    "allocators": allocators_table,
+    "layouts": layouts_table,
     "port": port_targets,
     "port-parts": port_parts,
     "port-machine": port_machine,

@@ -2,14 +2,19 @@
 ``softmax``."""
 
 from paddle_impl.checkpoint import load, load_weights
+from paddle_impl.models import MODELS, softmax
 from paddle_impl.optimize import optimize
-from paddle_impl.resnet import MODELS, ResNet, softmax
+from paddle_impl.resnet import ResNet
+from paddle_impl.summary import summary
 
 resnet18 = MODELS["resnet18"]
 resnet34 = MODELS["resnet34"]
 resnet50 = MODELS["resnet50"]
 resnet101 = MODELS["resnet101"]
 resnet152 = MODELS["resnet152"]
+plain18 = MODELS["plain18"]
+plain34 = MODELS["plain34"]
+resnet18_text = MODELS["resnet18_text"]
 resnet18_paddleclas = MODELS["resnet18_paddleclas"]
 resnet34_paddleclas = MODELS["resnet34_paddleclas"]
 resnext50_32x4d = MODELS["resnext50_32x4d"]
@@ -58,8 +63,11 @@ __all__ = [
     "load",
     "load_weights",
     "optimize",
+    "plain18",
+    "plain34",
     "resnet18",
     "resnet18_paddleclas",
+    "resnet18_text",
     "resnet18_vd",
     "resnet18_vd_paddleclas",
     "resnet20",
@@ -93,6 +101,7 @@ __all__ = [
     "resnext101_32x8d",
     "resnext101_64x4d",
     "softmax",
+    "summary",
     "wide_resnet50_2",
     "wide_resnet101_2",
 ]

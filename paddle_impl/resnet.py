@@ -11,23 +11,29 @@ module's path with dots as underscores is the scheme's layer name: ``res2a.branc
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import paddle.nn.functional as F
 from paddle import ParamAttr, Tensor, nn
-from paddle.nn.initializer import Normal, Uniform
-from paddle.utils import unique_name
+from paddle.nn.initializer import Constant, Normal, Uniform
 
 from weight_port import arch
 
 
 class ConvBN(nn.Layer):
-    """A convolution without bias, padded by half its kernel, then batch norm."""
+    """A convolution, padded by half its kernel, then batch norm."""
 
     def __init__(
-        self, name: str, cin: int, cout: int, kernel: int, stride: int = 1, groups: int = 1
+        self,
+        name: str,
+        cin: int,
+        cout: int,
+        kernel: int,
+        stride: int = 1,
+        groups: int = 1,
+        bias: bool = False,
     ) -> None:
         super().__init__()
+        offset = ParamAttr(name=f"{name}_offset", initializer=Constant(0.0))
         # He et al., "Delving Deep into Rectifiers" (2015): variance 2 / fan-out. Paddle's own
         # KaimingNormal takes the fan-in.
         he = Normal(0.0, math.sqrt(2.0 / (cout * kernel * kernel)))
@@ -38,7 +44,7 @@ class ConvBN(nn.Layer):
             stride,
             padding=kernel // 2,
             groups=groups,
-            bias_attr=False,
+            bias_attr=offset if bias else False,
             weight_attr=ParamAttr(name=f"{name}_weights", initializer=he),
         )
         norm = arch.batch_norm_name(name)
@@ -92,20 +98,25 @@ def _shortcut(block: arch.Block) -> nn.Layer:
 
 
 class BasicBlock(nn.Layer):
-    """3x3, 3x3 and the shortcut: the block of ResNet-18 and 34, and of CIFAR's 20 to 110."""
+    """3x3, 3x3 and the shortcut: the block of ResNet-18 and 34, and of CIFAR's 20 to 110.
+
+    A plain network's has no shortcut.
+    """
 
     def __init__(self, block: arch.Block) -> None:
         super().__init__()
         name, cin, cout = block.name, block.in_channels, block.out_channels
         first, second = block.strides
-        self.branch2a = ConvBN(f"{name}_branch2a", cin, block.width, 3, first)
-        self.branch2b = ConvBN(f"{name}_branch2b", block.width, cout, 3, second)
-        self.branch1 = _shortcut(block)
+        width, bias = block.width, block.biased
+        self.branch2a = ConvBN(f"{name}_branch2a", cin, width, 3, first, bias=bias)
+        self.branch2b = ConvBN(f"{name}_branch2b", width, cout, 3, second, bias=bias)
+        self.branch1 = _shortcut(block) if block.added else None
 
     def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, out, H/stride, W/stride)
         y = F.relu(self.branch2a(x))
         y = self.branch2b(y)
-        y = y + self.branch1(x)
+        if self.branch1 is not None:
+            y = y + self.branch1(x)
         return F.relu(y)
 
 
@@ -141,6 +152,7 @@ class ResNet(nn.Layer):
     def __init__(self, name: str, num_classes: int, in_channels: int, include_top: bool) -> None:
         super().__init__()
         self.architecture = name
+        self.frozen = False
         self.include_top = include_top
         row = arch.architecture(name)
         make = Bottleneck if row.bottleneck else BasicBlock
@@ -150,7 +162,7 @@ class ResNet(nn.Layer):
 
         for conv in stem:
             sizes = (conv.in_channels, conv.out_channels, conv.kernel, conv.stride)
-            self.add_sublayer(conv.name, ConvBN(conv.name, *sizes))
+            self.add_sublayer(conv.name, ConvBN(conv.name, *sizes, bias=row.biased))
         padding, ceil_mode, _ = arch.POOLS[row.pool1]
         pool = nn.MaxPool2D(3, 2, padding, ceil_mode=ceil_mode)
         self.pool1 = nn.Identity() if row.cifar else pool
@@ -164,6 +176,18 @@ class ResNet(nn.Layer):
             weight, bias = (ParamAttr(f"fc_0.{part}_0", uniform) for part in "wb")
             self.fc = nn.Linear(cin, num_classes, weight, bias)
 
+    def freeze(self) -> None:
+        """Train the classifier alone: no gradients for the rest, whose statistics stay too."""
+        self.frozen = True
+        for name, parameter in self.named_parameters():
+            parameter.stop_gradient = not name.startswith("fc.")
+        self.train() if self.training else self.eval()
+
+    def train(self) -> None:
+        super().train()
+        for name, child in self.named_children() if self.frozen else ():
+            child.train() if name == "fc" else child.eval()
+
     def forward(self, x: Tensor) -> Tensor:
         for name in self.stem_names:
             x = F.relu(getattr(self, name)(x))  # at last (N, 64, H/2, W/2)
@@ -174,26 +198,3 @@ class ResNet(nn.Layer):
             return x  # (N, C, H/32, W/32)
         x = self.pool5(x).flatten(1)  # (N, C)
         return self.fc(x)
-
-
-def softmax(logits: Tensor) -> Tensor:
-    """Class probabilities (N, num_classes); the Paddle 1.x programs ended with this step."""
-    return F.softmax(logits, axis=1)
-
-
-def _variant(name: str) -> Callable[..., ResNet]:
-    """The function that makes the network of a row of ``weight_port.arch``, called as the row."""
-    classes = arch.architecture(name).classes
-
-    def make(num_classes: int = classes, in_channels: int = 3, include_top: bool = True) -> ResNet:
-        # Parameter names are global to a process in Paddle; the guard makes them local to this
-        # model, so that a second one can be built beside it.
-        with unique_name.guard():
-            return ResNet(name, num_classes, in_channels, include_top)
-
-    make.__name__ = make.__qualname__ = name
-    make.__doc__ = f"The network of the row {name!r}; its size: ``weight-port architectures``."
-    return make
-
-
-MODELS = {name: _variant(name) for name in arch.ARCHITECTURES}

@@ -87,8 +87,12 @@ def rates(steps: int) -> list[float]:
     return [_float32(RATE * (1 + math.cos(math.pi * k / steps)) / 2) for k in range(steps)]
 
 
-def _outputs(kind: str, model: str, steps: int) -> Iterator[Output]:
-    """In the order in which they are computed, so that the first that differs is the first."""
+def _outputs(kind: str, mode: str, model: str, steps: int) -> Iterator[Output]:
+    """In the order in which they are computed, so that the first that differs is the first.
+
+    The gradient of a convolution's bias is left out in training mode: the batch norm after it
+    subtracts the batch's mean, and so the bias, and what is left is rounding about zero.
+    """
     layers = arch.layers(model)
     tensors = [(layer.name, parameter) for layer in layers for parameter in layer.parameters]
     if kind in ("forward", "isolated"):
@@ -100,7 +104,8 @@ def _outputs(kind: str, model: str, steps: int) -> Iterator[Output]:
     if kind == "gradients":
         yield Output("loss", "gradient")
         for layer, parameter in reversed(tensors):
-            if parameter.role not in ("mean", "variance"):
+            nil = parameter.role == "bias" and mode == "train"
+            if parameter.role not in ("mean", "variance") and not nil:
                 yield Output(parameter.name, "gradient", layer=layer, role=parameter.role)
         yield Output("images", "gradient")
     if kind == "training":
@@ -143,7 +148,7 @@ def sections(model: str, options: Options) -> tuple[Section, ...]:
             precision,
             folder(kind, mode, precision),
             _reference(kind, mode, precision),
-            tuple(_outputs(kind, model, options.steps)),
+            tuple(_outputs(kind, mode, model, options.steps)),
         )
         for kind, mode in _wanted(options)
         for precision in options.precisions

@@ -35,8 +35,16 @@ def draw(name: str, seed: int, num_classes: int | None = None) -> dict[str, np.n
     # rounding grows tenfold over 50 blocks; trained networks keep it small (Goyal et al.,
     # "Accurate, Large Minibatch SGD", 2017, start it at 0).
     last = "branch2c" if arch.architecture(name).bottleneck else "branch2b"
-    centres = {"variance": 1.0, "scale": 1.0, "last scale": 0.25}
-    spreads = {"scale": 0.1, "last scale": 0.025, "offset": 0.1, "linear_bias": 0.1}
+    # Without a shortcut rounding grows in every layer, and least where its ReLUs let most through.
+    centres = {"variance": 1.0, "scale": 1.0, "last scale": 0.25, "active offset": 1.0}
+    spreads = {
+        "scale": 0.1,
+        "last scale": 0.025,
+        "offset": 0.1,
+        "active offset": 0.1,
+        "bias": 0.1,
+        "linear_bias": 0.1,
+    }
 
     def tensor(layer: arch.Layer, parameter: arch.Parameter) -> np.ndarray:
         shape, role = parameter.shape, parameter.role
@@ -45,8 +53,11 @@ def draw(name: str, seed: int, num_classes: int | None = None) -> dict[str, np.n
             return random.standard_normal(shape) * math.sqrt(2 / fan_out)
         if role == "linear_weight":
             return random.uniform(-1, 1, shape) / math.sqrt(shape[0])
-        if role == "scale" and layer.branch == last:
+        added = layer.block is None or layer.block.added
+        if role == "scale" and layer.branch == last and added:
             role = "last scale"
+        if role == "offset" and not added:
+            role = "active offset"
         return centres.get(role, 0.0) + spreads.get(role, 0.0) * random.standard_normal(shape)
 
     layers = arch.layers(name, num_classes)

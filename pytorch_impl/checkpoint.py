@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import numpy as np
 import torch
 
 import weight_port
-from pytorch_impl.resnet import MODELS, ResNet
+from pytorch_impl.models import MODELS
+from pytorch_impl.resnet import ResNet
 from weight_port.contents import Contents
 from weight_port.files import open_checkpoint
 from weight_port.naming import recognise
@@ -29,6 +31,11 @@ def load_weights(model: ResNet, tensors: Mapping[str, np.ndarray]) -> None:
     ``weight_port.naming``). Raises weight_port.MismatchError where they are not the model's; it is
     unchanged then.
     """
+    _put(model, tensors, model.include_top)
+
+
+def _put(model: ResNet, tensors: Mapping[str, np.ndarray], include_top: bool) -> None:
+    """As ``load_weights``; without ``include_top`` the model's classifier, if any, stays."""
     seen = recognise(Contents(dict(tensors)))
     found = seen.found
     if model.architecture not in (found.architecture, *found.twins):
@@ -36,23 +43,37 @@ def load_weights(model: ResNet, tensors: Mapping[str, np.ndarray]) -> None:
             f"the weights are those of {found.architecture}, the model is {model.architecture}"
         )
     state = weight_port.convert(
-        seen.tensors, "pytorch_impl", include_top=model.include_top, architecture=model.architecture
+        seen.tensors, "pytorch_impl", include_top=include_top, architecture=model.architecture
     )
     model.to(to_tensor(next(iter(state.values()))).dtype)
-    model.load_state_dict({key: to_tensor(array) for key, array in state.items()}, strict=True)
+    loaded = {key: to_tensor(array) for key, array in state.items()}
+    own = {key: tensor for key, tensor in model.state_dict().items() if key.startswith("fc.")}
+    model.load_state_dict({**own, **loaded}, strict=True)
 
 
-def load(path: str | Path, include_top: bool = True, architecture: str | None = None) -> ResNet:
+def load(
+    path: str | Path,
+    include_top: bool = True,
+    architecture: str | None = None,
+    num_classes: int | None = None,
+) -> ResNet:
     """The model that a checkpoint holds, in evaluation mode, in the checkpoint's dtype.
 
     The file may be in any format and dialect that ``weight_port`` reads, under a wrapper's prefix
     (``module.``) too; its keys and shapes say which depth and form it is; ``architecture`` names
     the form where they leave it open (``resnet50`` has the tensors of ``resnet50_v1``).
-    ``include_top=False`` leaves the classifier out. Raises weight_port.WeightPortError for a file
-    that is not exactly one of our networks.
+    ``include_top=False`` leaves the classifier out. With a ``num_classes`` that is not the file's,
+    or where the file has no classifier, it is a new one, untrained, and a UserWarning says so.
+    Raises weight_port.WeightPortError for a file that is not exactly one of our networks.
     """
     seen = recognise(open_checkpoint(path).contents, architecture=architecture)
     found = seen.found
-    model = MODELS[found.architecture](found.num_classes, found.in_channels, include_top)
-    load_weights(model, seen.tensors)
+    classes = found.num_classes if num_classes is None else num_classes
+    model = MODELS[found.architecture](classes, found.in_channels, include_top)
+    same = num_classes is None or (found.include_top and classes == found.num_classes)
+    if include_top and not same:
+        had = f"one of {found.num_classes} classes" if found.include_top else "none"
+        said = f"{path}: the model's classifier, of {classes} classes, is new (the file's: {had})"
+        warnings.warn(f"{said}: train it", stacklevel=2)
+    _put(model, seen.tensors, include_top and same)
     return model.eval()

@@ -9,8 +9,6 @@ module's path with dots as underscores is the scheme's layer name: ``res2a.branc
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -18,16 +16,26 @@ from weight_port import arch
 
 
 class ConvBN(nn.Module):
-    """A convolution without bias, padded by half its kernel, then batch norm."""
+    """A convolution, padded by half its kernel, then batch norm."""
 
-    def __init__(self, cin: int, cout: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+    def __init__(
+        self,
+        cin: int,
+        cout: int,
+        kernel: int,
+        stride: int = 1,
+        groups: int = 1,
+        bias: bool = False,
+    ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(
-            cin, cout, kernel, stride, padding=kernel // 2, groups=groups, bias=False
+            cin, cout, kernel, stride, padding=kernel // 2, groups=groups, bias=bias
         )
         self.bn = nn.BatchNorm2d(cout, eps=arch.BN_EPS, momentum=1 - arch.BN_MOMENTUM)
         # He et al., "Delving Deep into Rectifiers" (2015): variance 2 / fan-out.
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+        if bias:
+            nn.init.zeros_(self.conv.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.bn(self.conv(x))
@@ -68,18 +76,23 @@ def _shortcut(block: arch.Block) -> nn.Module:
 
 
 class BasicBlock(nn.Module):
-    """3x3, 3x3 and the shortcut: the block of ResNet-18 and 34, and of CIFAR's 20 to 110."""
+    """3x3, 3x3 and the shortcut: the block of ResNet-18 and 34, and of CIFAR's 20 to 110.
+
+    A plain network's has no shortcut.
+    """
 
     def __init__(self, block: arch.Block) -> None:
         super().__init__()
-        self.branch2a = ConvBN(block.in_channels, block.width, 3, block.strides[0])
-        self.branch2b = ConvBN(block.width, block.out_channels, 3, block.strides[1])
-        self.branch1 = _shortcut(block)
+        cin, width, cout = block.in_channels, block.width, block.out_channels
+        self.branch2a = ConvBN(cin, width, 3, block.strides[0], bias=block.biased)
+        self.branch2b = ConvBN(width, cout, 3, block.strides[1], bias=block.biased)
+        self.branch1 = _shortcut(block) if block.added else None
 
     def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, out, H/stride, W/stride)
         y = F.relu(self.branch2a(x), inplace=True)
         y = self.branch2b(y)
-        y += self.branch1(x)
+        if self.branch1 is not None:
+            y += self.branch1(x)
         return F.relu(y, inplace=True)
 
 
@@ -112,6 +125,7 @@ class ResNet(nn.Module):
     def __init__(self, name: str, num_classes: int, in_channels: int, include_top: bool) -> None:
         super().__init__()
         self.architecture = name
+        self.frozen = False
         self.include_top = include_top
         row = arch.architecture(name)
         make = Bottleneck if row.bottleneck else BasicBlock
@@ -120,8 +134,8 @@ class ResNet(nn.Module):
         self.block_names = [block.name for block in blocks]
 
         for conv in stem:
-            module = ConvBN(conv.in_channels, conv.out_channels, conv.kernel, conv.stride)
-            self.add_module(conv.name, module)
+            sizes = (conv.in_channels, conv.out_channels, conv.kernel, conv.stride)
+            self.add_module(conv.name, ConvBN(*sizes, bias=row.biased))
         padding, ceil_mode, _ = arch.POOLS[row.pool1]
         pool = nn.MaxPool2d(3, 2, padding, ceil_mode=ceil_mode)
         self.pool1 = nn.Identity() if row.cifar else pool
@@ -131,6 +145,19 @@ class ResNet(nn.Module):
             self.pool5 = nn.AdaptiveAvgPool2d(1)
             # nn.Linear draws from Uniform(-1/sqrt(C), 1/sqrt(C)), as the Paddle 1.x program did.
             self.fc = nn.Linear(blocks[-1].out_channels, num_classes)
+
+    def freeze(self) -> None:
+        """Train the classifier alone: no gradients for the rest, whose statistics stay too."""
+        self.frozen = True
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(name.startswith("fc."))
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> ResNet:
+        super().train(mode)
+        for name, child in self.named_children() if self.frozen else ():
+            child.train(mode and name == "fc")
+        return self
 
     def forward(self, x: Tensor) -> Tensor:
         for name in self.stem_names:
@@ -142,23 +169,3 @@ class ResNet(nn.Module):
             return x  # (N, C, H/32, W/32)
         x = self.pool5(x).flatten(1)  # (N, C)
         return self.fc(x)
-
-
-def softmax(logits: Tensor) -> Tensor:
-    """Class probabilities (N, num_classes); the Paddle 1.x programs ended with this step."""
-    return F.softmax(logits, dim=1)
-
-
-def _variant(name: str) -> Callable[..., ResNet]:
-    """The function that makes the network of a row of ``weight_port.arch``, called as the row."""
-    classes = arch.architecture(name).classes
-
-    def make(num_classes: int = classes, in_channels: int = 3, include_top: bool = True) -> ResNet:
-        return ResNet(name, num_classes, in_channels, include_top)
-
-    make.__name__ = make.__qualname__ = name
-    make.__doc__ = f"The network of the row {name!r}; its size: ``weight-port architectures``."
-    return make
-
-
-MODELS = {name: _variant(name) for name in arch.ARCHITECTURES}

@@ -324,6 +324,33 @@ FAULTS = {
     "no shortcut": Fault(
         "shortcut_missing", "res3b", "", instead={"res3b": by_torch(lambda x, _: torch.relu(x))}
     ),
+    "a shortcut too many": Fault(
+        "shortcut_added", "res3b", "is a plain network",
+        instead={"res3b": lambda _, xs, outputs: kernels.relu(xs[0] + outputs["res3a"])},
+        network=("plain18", 100, "res3b"),
+    ),
+    "no ReLU at the end of a plain block": Fault(
+        "relu_missing", "res3b", "at the block's end", instead={"res3b": by_torch(lambda x: x)},
+        network=("plain18", 100, "res3b"),
+    ),
+    "no bias": Fault(
+        "conv_bias_missing", "res2b_branch2a", "load the convolution's bias",
+        instead={"res2b_branch2a": lambda step, xs, _: kernels.conv(
+            xs[0], step.parameters["weight"])},
+        network=("resnet18_text", 100, "res2b"),
+    ),
+    "another convolution's weights beside a bias": Fault(
+        "weights_of_another_layer", "res2b_branch2a", "res2a_branch2b_weights",
+        copies(res2b_branch2a_weights="res2a_branch2b_weights"),
+        network=("resnet18_text", 100, "res2b"),
+    ),
+    "padding beside a bias": Fault(
+        "padding", "res2b_branch2a", "all 2 pixels first",
+        instead={"res2b_branch2a": lambda step, xs, _: kernels.conv(
+            xs[0], step.parameters["weight"], padding=(2, 0))
+            + step.parameters["bias"][:, None, None]},
+        network=("resnet18_text", 100, "res2b"),
+    ),
     "no branch": Fault(
         "branch_missing", "res3a", "", instead={"res3a": by_torch(lambda _, y: torch.relu(y))}
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,12 @@ TOTALS = [
     ("resnet50", 25_557_032, 53, 267),
     ("resnet101", 44_549_160, 104, 522),
     ("resnet152", 60_192_808, 155, 777),
+    # Without the projections of stages 3 to 5, 1x1 and with a batch norm each: 64*128 + 128*256 +
+    # 256*512 weights and 2*(128 + 256 + 512) scales and offsets, 173,824 fewer
+    ("plain18", 11_689_512 - 173_824, 17, 87),
+    ("plain34", 21_797_672 - 173_824, 33, 167),
+    # and with a bias for each of 64 + 4*64 + 4*128 + 4*256 + 4*512 = 3,904 channels
+    ("resnet18_text", 11_689_512 - 173_824 + 3_904, 17, 104),
     ("resnet18_paddleclas", 11_689_512 + 4_224, 21, 107),
     ("resnet34_paddleclas", 21_797_672 + 4_224, 37, 187),
     # torchvision's documentation
@@ -194,10 +201,96 @@ def test_totals_with_statistics_are_those_of_paddle_vision() -> None:
         # ResNet-18's without the stem's 0.118, and its stages on maps 32/56 as large: 0.556
         ("cifar_resnet18", 0.56),
         ("resnet110", 0.25),
+        # ResNet-18's 1.814 without its projections': 3 * 64*128*28*28; and of 34, 3.664
+        ("plain18", 1.79),
+        ("plain34", 3.64),
     ],
 )
 def test_multiply_adds(name: str, gmacs: float) -> None:
     assert round(arch.multiply_adds(name) / 1e9, 2) == gmacs
+
+
+def test_a_plain_network_costs_what_its_resnet_does_but_for_the_projections() -> None:
+    """He et al. (2015), table 1 and figure 3: the same layers, hence the same FLOPs."""
+    for depth in (18, 34):
+        projections = 3 * 64 * 128 * 28 * 28
+        plain = arch.multiply_adds(f"plain{depth}")
+        assert plain == arch.multiply_adds(f"resnet{depth}") - projections
+        ours, theirs = (arch.layers(f"{form}{depth}") for form in ("plain", "resnet"))
+        assert [x.name for x in ours] == [x.name for x in theirs if x.branch != "branch1"]
+    assert not any(block.added for block in arch.blocks("plain18"))
+
+
+def test_resnet18_from_the_text_has_eighteen_layers_and_five_shortcuts() -> None:
+    found = [x for x in arch.layers("resnet18_text") if x.kind in ("conv", "linear")]
+    assert len(found) == arch.ARCHITECTURES["resnet18_text"].weighted_layers == 18
+    assert all(len(layer.parameters) == 2 for layer in found)
+    assert found[1].parameters[1].name == "res2a_branch2a_offset"
+    added = [block.name for block in arch.blocks("resnet18_text") if block.added]
+    assert added == ["res2a", "res2b", "res3b", "res4b", "res5b"]
+
+
+@pytest.mark.parametrize("name", arch.ARCHITECTURES)
+def test_the_number_in_a_name_counts_the_weighted_layers(name: str) -> None:
+    number = int(re.search(r"(?:resnet|resnext|plain)(\d+)", name)[1])
+    assert arch.ARCHITECTURES[name].weighted_layers == number
+    weighted = [layer for layer in arch.layers(name) if layer.kind in ("conv", "linear")]
+    counted = [layer for layer in weighted if layer.branch != "branch1"]
+    assert len(counted) == number + 2 * arch.ARCHITECTURES[name].vd
+
+
+# Araujo et al., "Computing Receptive Fields of Convolutional Neural Networks" (2019), table 1:
+# ResNet-v1-50, 101 and 152 have 483, 1027 and 1507 pixels, with the stride in the first 1x1 as He
+# had it. In the 3x3 a block that strides sees less by twice the spacing that it saves: 427 at 50.
+FIELDS = [
+    ("resnet50_v1", 483), ("resnet101_v1", 1027), ("resnet152_v1", 1507), ("resnet50", 427),
+    # By hand: 7 + 2*2 after pool1 (11, spacing 4); 4 convolutions of +8; stage 3 +8, 3 of +16;
+    # stage 4 +16, 3 of +32; stage 5 +32, 3 of +64.
+    ("resnet18", 11 + 32 + 8 + 48 + 16 + 96 + 32 + 192), ("plain18", 435),
+    # 3x3 throughout: 1 + 2*7 at spacing 1, then 2 + 5*4 and 4 + 5*8 by the same count.
+    ("resnet20", 15 + 2 + 5 * 4 + 4 + 5 * 8),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "pixels"), FIELDS)
+def test_receptive_field_of_the_last_block(name: str, pixels: int) -> None:
+    found = arch.receptive_fields(name)
+    assert list(found.values())[-1] == pixels
+    assert list(found) == [layer.name for layer in arch.layers(name, include_top=False)]
+
+
+def test_receptive_fields_on_the_way() -> None:
+    found = arch.receptive_fields("resnet50")
+    assert [found[name] for name in ("conv1", "bn_conv1", "pool1")] == [7, 7, 11]
+    assert [found[f"res2a_branch2{x}"] for x in "abc"] == [11, 19, 19]
+    assert found["res2a_branch1"] == found["bn2a_branch1"] == 11
+    assert found["res2a"] == 19
+    vd = arch.receptive_fields("resnet50_vd")
+    assert [vd[f"conv1_{n}"] for n in (1, 2, 3)] == [3, 7, 11]
+    assert vd["res3a_branch1"] == vd["res2c"] + 4  # the 2x2 pool at a spacing of 4
+
+
+@pytest.mark.parametrize("name", ["resnet50", "resnet50_v1", "resnet18_vd", "resnet20"])
+def test_receptive_fields_are_where_a_pixel_is_felt(name: str) -> None:
+    """A gradient back from one value in the middle, through weights that are all positive."""
+    import torch
+
+    import pytorch_impl
+
+    network = pytorch_impl.MODELS[name](include_top=False).double().eval()
+    for parameter in network.parameters():
+        torch.nn.init.constant_(parameter, 1e-2)
+    if not arch.ARCHITECTURES[name].cifar:
+        network.pool1 = torch.nn.AvgPool2d(3, 2, 1)  # a maximum feels one pixel of its window
+    size = 512 if name == "resnet50_v1" else 480
+    images = torch.zeros(1, 3, size, size, dtype=torch.float64, requires_grad=True)
+    maps = network(images + 1)
+    middle = maps.shape[2] // 2
+    torch.autograd.backward(maps[0, 0, middle, middle])
+    felt = (images.grad[0, 0].abs().sum(0) > 0).nonzero().flatten()
+    edge = felt[0] == 0 or felt[-1] == size - 1
+    assert not edge
+    assert int(felt[-1] - felt[0]) + 1 == list(arch.receptive_fields(name).values())[-1]
 
 
 def test_multiply_adds_of_odd_sizes_round_up() -> None:

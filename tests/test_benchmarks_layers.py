@@ -31,6 +31,7 @@ from parity import outputs, seeded
 GOOD = {"max_abs": 1e-6, "relative_l2": 1e-6, "error": None}
 BAD = {"max_abs": 1.0, "relative_l2": 0.5, "error": "parity: relative L2 5.0e-01 is over 1e-04"}
 ORDER = costs.order("resnet18")
+WALKED = ("resnet18", "resnet50", "plain18", "resnet18_text")
 
 
 def side(framework, rounds, us=10, conv_us=1000):
@@ -364,9 +365,9 @@ def test_a_step_without_a_reference_fails(toy_job):
 def drawn(tmp_path_factory):
     """Files of weights of a basic and a bottleneck network, by model."""
     folder = tmp_path_factory.mktemp("weights")
-    for model in ("resnet18", "resnet50"):
+    for model in WALKED:
         weight_port.write(folder / f"{model}.safetensors", seeded.draw(model, 0))
-    return {model: folder / f"{model}.safetensors" for model in ("resnet18", "resnet50")}
+    return {model: folder / f"{model}.safetensors" for model in WALKED}
 
 
 def walks(model, path, images):
@@ -407,7 +408,7 @@ def walks(model, path, images):
     return found
 
 
-@pytest.mark.parametrize("model", ["resnet18", "resnet50"])
+@pytest.mark.parametrize("model", WALKED)
 def test_both_frameworks_visit_the_same_steps_with_the_same_outputs(model, drawn):
     """And a walk changes nothing in the pass that it goes with, though steps are repeated."""
     images = np.random.default_rng(0).standard_normal((2, 3, 64, 64))
@@ -430,7 +431,48 @@ def test_both_frameworks_visit_the_same_steps_with_the_same_outputs(model, drawn
     assert [step.flops for step in sums] == values
 
 
-def test_a_real_run_has_every_step_in_both_frameworks(monkeypatch, tmp_path, capsys):
+def test_channels_last_is_what_every_step_gets(drawn, tmp_path):
+    """Parity can't show it: the numbers are the same."""
+    import paddle
+    import torch
+
+    from benchmarks import paddle_layers, torch_layers
+
+    images = np.random.default_rng(0).standard_normal((2, 3, 64, 64), dtype=np.float32)
+    worker.save_array(tmp_path / "images.safetensors", "images", images)
+    job = {"weights": str(drawn["resnet18"]), "inputs": str(tmp_path / "images.safetensors")}
+    arrays, shapes, strided = {}, {}, {}
+    with torch.no_grad(), paddle.no_grad():
+        for layout in ("NCHW", "NHWC"):
+            sides = (
+                torch_layers._network(job, "cpu", torch.float32, layout),
+                paddle_layers._network(job, "float32", layout),
+            )
+
+            def visit(name, kind, step, layout=layout, sides=sides):
+                output = step()
+                if isinstance(output, torch.Tensor):
+                    order = torch.channels_last
+                    strided[layout, name, kind] = output.is_contiguous(memory_format=order)
+                    arrays[layout, "torch", name, kind] = sides[0].to_array(output).copy()
+                else:
+                    shapes[layout, name, kind] = output.shape
+                    arrays[layout, "paddle", name, kind] = sides[1].to_array(output).copy()
+
+            for network in sides:
+                network.walk(visit)
+    assert shapes["NCHW", "res3a", "add"] == [2, 128, 8, 8]
+    assert shapes["NHWC", "res3a", "add"] == [2, 8, 8, 128]
+    assert strided["NHWC", "res3a", "add"]
+    assert not strided["NCHW", "res3a", "add"]
+    for layout, side, name, kind in list(arrays):
+        found, expected = arrays[layout, side, name, kind], arrays["NCHW", "torch", name, kind]
+        assert found.shape == expected.shape
+        assert np.linalg.norm(found - expected) <= 1e-4 * np.linalg.norm(expected), (name, kind)
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_a_real_run_has_every_step_in_both_frameworks(layout, monkeypatch, tmp_path, capsys):
     def draw(folder, model, *_):
         weight_port.write(folder / f"{model}.safetensors", seeded.draw(model, 0))
         return str(folder / f"{model}.safetensors")
@@ -449,7 +491,7 @@ def test_a_real_run_has_every_step_in_both_frameworks(monkeypatch, tmp_path, cap
     monkeypatch.setattr(layers, "make_weights", draw)
     monkeypatch.setattr(frameworks, "start", answer)
     file = tmp_path / "layers.json"
-    small = ["resnet18", "--size", "64", "--rounds", "1", "--format", "json"]
+    small = ["resnet18", "--size", "64", "--rounds", "1", "--format", "json", "--layout", layout]
     assert main(["layers", *small, "--json", str(file)]) == 0
     assert asked[-4:] == [(f, t) for f in ("torch", "paddle") for t in ("peak", "layers")]
     steps = json.loads(capsys.readouterr().out)["steps"]
@@ -458,7 +500,9 @@ def test_a_real_run_has_every_step_in_both_frameworks(monkeypatch, tmp_path, cap
         for name in ("torch", "paddle"):
             assert row[f"{name}_ms"] > 0
             assert row[f"{name}_relative_l2"] <= 1e-4
-    assert record.read(file)["kind"] == "layers"
+    made = record.read(file)
+    assert (made["kind"], made["settings"]["layout"]) == ("layers", layout)
+    assert f"eager float32, {layout}, batch 1" in layers_table.legend(made)
 
 
 def test_rounds_go_forward_and_backward_and_a_dead_framework_runs_no_more(monkeypatch):

@@ -31,7 +31,7 @@ def test_images_cost_bytes_alike_and_parameters_once(model, batch):
     assert 2 * costs.forward_bytes(model, 64, batch, "bf16") == more
 
 
-@pytest.mark.parametrize("model", ["resnet18", "resnet50"])
+@pytest.mark.parametrize("model", ["resnet18", "resnet50", "plain18", "resnet18_text"])
 @pytest.mark.parametrize("size", [64, 45])
 def test_bytes_and_steps_are_those_of_the_modules_at_work(model, size):
     """Sizes as torch has them: what every module got, gave and holds, in the order of calls."""
@@ -48,9 +48,10 @@ def test_bytes_and_steps_are_those_of_the_modules_at_work(model, size):
             held = [*module.parameters(recurse=False)]
             held += [b for key, b in module.named_buffers(recurse=False) if "num_" not in key]
             values = sum(t.numel() for t in held) + output.numel()
-            values += output.numel() * 2 if name.startswith("res") and "_" not in name else 0
-            values += 0 if name.startswith("res") and "_" not in name else given[0].numel()
-            seen.append((name, 4 * values))
+            block = name.startswith("res") and "_" not in name
+            values += output.numel() * 2 if block else given[0].numel()
+            if not block or module.branch1 is not None:
+                seen.append((name, 4 * values))
 
         return hook
 

@@ -33,6 +33,8 @@ BITWISE = [(name, False) for name in (*STANDARD, *UNLIKE)] + [
 # One row of every form, at its smallest: where what is tested hangs on the form alone.
 FORMS = (
     "resnet18",
+    "plain18",
+    "resnet18_text",
     "resnet50",
     "resnet18_paddleclas",
     "resnext50_32x4d",
@@ -436,6 +438,32 @@ def test_every_row_of_the_table_has_a_function_of_its_name_in_both() -> None:
             assert make is getattr(implementation, name)
             assert make.__name__ == name
             assert name in implementation.__all__
+
+
+@pytest.mark.parametrize("implementation", [pytorch_impl, paddle_impl])
+def test_plain_networks_add_nothing_and_the_text_adds_where_nothing_changes(implementation) -> None:
+    plain, text = implementation.plain18(), implementation.resnet18_text()
+    for block in arch.blocks("plain18"):
+        assert getattr(plain, block.name).branch1 is None
+    for block in arch.blocks("resnet18_text"):
+        changes = block.name in ("res3a", "res4a", "res5a")
+        assert (getattr(text, block.name).branch1 is None) == changes
+        for branch in ("branch2a", "branch2b"):
+            bias = getattr(getattr(text, block.name), branch).conv.bias
+            assert bias.shape[0] == block.out_channels
+            assert not bias.numpy(**FORCE.get(implementation, {})).any()
+
+
+@pytest.mark.parametrize("name", ["plain18", "resnet18_text"])
+def test_blocks_without_shortcuts_by_hand(name: str) -> None:
+    model = pytorch_impl.MODELS[name]().eval()
+    x = torch.from_numpy(images(side=16, channels=64))
+    block = model.res3a
+    with torch.inference_mode():
+        found = block(x.clone())
+        y = torch.relu(block.branch2a.bn(block.branch2a.conv(x)))
+        y = torch.relu(block.branch2b.bn(block.branch2b.conv(y)))
+    assert torch.equal(found, y)
 
 
 def test_load_without_the_top_leaves_the_classifier(tmp_path, small) -> None:

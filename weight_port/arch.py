@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from weight_port.arch_rows import ARCHITECTURES, POOLS, Architecture
+from weight_port.arch_rows import ARCHITECTURES, POOLS, SHORTCUTS, Architecture
 
 __all__ = [
     "ARCHITECTURES",
     "BN_EPS",
     "BN_MOMENTUM",
     "POOLS",
+    "SHORTCUTS",
     "Architecture",
     "Block",
     "Layer",
@@ -34,6 +35,7 @@ __all__ = [
     "multiply_adds",
     "output_side",
     "parameters",
+    "receptive_fields",
     "stem",
 ]
 
@@ -58,6 +60,8 @@ class Block:
     groups: int
     pooled: bool  # the shortcut halves by a 2x2 average pool, not by a stride
     padded: bool  # the shortcut takes every second pixel and adds channels of zeros
+    added: bool  # False: there is no shortcut, and the branch is all that the block gives
+    biased: bool  # its convolutions have a bias
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Parameter:
     """One tensor: its scheme name, its role in the layer, its shape in Paddle's layout."""
 
     name: str  # "res2a_branch2a_weights"
-    role: str  # weight; scale, offset, mean, variance; linear_weight, linear_bias
+    role: str  # weight, bias; scale, offset, mean, variance; linear_weight, linear_bias
     shape: tuple[int, ...]
 
 
@@ -125,11 +129,13 @@ def blocks(name: str) -> tuple[Block, ...]:
                     width=base * row.width_per_group // 64 * row.groups,
                     out_channels=out,
                     stride=stride,
-                    projection=(changes and not row.padded) or (row.first_projection and not found),
+                    projection=(changes and row.projected) or (row.first_projection and not found),
                     strides=(1, stride) if in_3x3 else (stride, 1),
                     groups=row.groups,
                     pooled=row.vd and stride == 2,
-                    padded=row.padded and changes,
+                    padded=row.shortcuts == "padded" and changes,
+                    added=row.shortcuts != "none" and not (row.shortcuts == "identity" and changes),
+                    biased=row.biased,
                 )
             )
             channels = out
@@ -144,17 +150,22 @@ def batch_norm_name(conv: str) -> str:
     return "bn_conv1" if conv == "conv1" else "bn" + conv[3:]
 
 
-def _conv_bn(conv: Layer) -> tuple[Layer, Layer]:
-    """A convolution (without bias) with its weights, and the batch norm after it."""
+def _conv_bn(conv: Layer, biased: bool) -> tuple[Layer, Layer]:
+    """A convolution with its weights, and the batch norm after it.
+
+    A bias is called as in PaddleClas' release/static alexnet.py.
+    """
     cout, norm = conv.out_channels, batch_norm_name(conv.name)
     shape = (cout, conv.in_channels // conv.groups, conv.kernel, conv.kernel)
-    weights = Parameter(f"{conv.name}_weights", "weight", shape)
+    own: tuple[Parameter, ...] = (Parameter(f"{conv.name}_weights", "weight", shape),)
+    if biased:
+        own += (Parameter(f"{conv.name}_offset", "bias", (cout,)),)
     statistics = tuple(
         Parameter(f"{norm}_{role}", role, (cout,))
         for role in ("scale", "offset", "mean", "variance")
     )
     return (
-        replace(conv, path=f"{conv.path}.conv", parameters=(weights,)),
+        replace(conv, path=f"{conv.path}.conv", parameters=own),
         Layer(
             norm,
             "batch_norm",
@@ -191,9 +202,8 @@ def _block_layers(block: Block, bottleneck: bool, reduction: int) -> Iterator[La
         inner = after if branch == "branch1" else inner * stride
         name, path = f"{block.name}_{branch}", f"{block.name}.{branch}"
         groups = block.groups if kernel == 3 else 1
-        yield from _conv_bn(
-            Layer(name, "conv", path, cin, cout, kernel, stride, groups, inner, block, branch)
-        )
+        conv = Layer(name, "conv", path, cin, cout, kernel, stride, groups, inner, block, branch)
+        yield from _conv_bn(conv, block.biased)
     sizes = (block.in_channels, block.out_channels)
     yield Layer(block.name, "block", block.name, *sizes, reduction=after, block=block)
 
@@ -224,7 +234,7 @@ def layers(
     """
     row = architecture(name)
     classes = row.classes if num_classes is None else num_classes
-    found = [layer for conv in stem(name, in_channels) for layer in _conv_bn(conv)]
+    found = [layer for conv in stem(name, in_channels) for layer in _conv_bn(conv, row.biased)]
     if not row.cifar:
         found.append(Layer("pool1", "max_pool", "pool1", 64, 64, 3, 2, reduction=4))
     for block in blocks(name):
@@ -261,6 +271,28 @@ def output_side(pixels: int, layer: Layer, row: Architecture) -> int:
     halved = math.ceil(pixels / 2) - 3
     pooled = (math.ceil(halved / 2) if POOLS[row.pool1][1] else halved // 2) + 1
     return math.ceil(pooled / (layer.reduction // 4))
+
+
+def receptive_fields(name: str) -> dict[str, int]:
+    """Of every layer up to the last block: on how many pixels of the image, in height or width,
+    a value of its output depends. A block's is that of its longer way.
+
+    Araujo et al., "Computing Receptive Fields of Convolutional Neural Networks" (2019), eq. 2.
+    """
+    found: dict[str, int] = {}
+    main = side = (1, 1)  # (field, pixels between neighbours): on the main way, on the shortcut
+    block = None
+    for layer in layers(name, include_top=False):
+        if layer.block is not block:
+            block, side = layer.block, main  # both ways start where the block does
+        shortcut = layer.branch == "branch1"
+        field, step = side if shortcut else main
+        if shortcut and block and block.pooled and layer.kind == "conv":
+            field, step = field + step, 2 * step  # the 2x2 pool
+        after = (field + (layer.kernel - 1) * step, layer.stride * step)
+        side, main = (after, main) if shortcut else (side, after)
+        found[layer.name] = after[0]
+    return found
 
 
 def multiply_adds(name: str, height: int | None = None, width: int | None = None) -> int:

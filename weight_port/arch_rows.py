@@ -27,7 +27,9 @@ class Architecture:
     pool1: str = "padded"  # a key of POOLS
     cifar: bool = False  # for 32x32 images of 10 classes: a 3x3 stem with stride 1, and no pool1
     channels: int = 64  # of the stem; those of the stages double from there
-    padded: bool = False  # shortcuts pad with channels of zeros ("option A"): none is projected
+    shortcuts: str = "projected"  # a key of SHORTCUTS
+    biased: bool = False  # convolutions have a bias, although a batch norm follows
+    year: int = 2015  # of the paper
 
     @property
     def classes(self) -> int:
@@ -41,18 +43,45 @@ class Architecture:
 
     @property
     def convolutions(self) -> int:
-        """How many there are; each brings five tensors, its weights and its batch norm's."""
+        """How many there are; each brings ``tensors_each``."""
         in_first = self.bottleneck or self.first_projection
-        projections = 0 if self.padded else len(self.blocks) - (not in_first)
+        projections = len(self.blocks) - (not in_first) if self.projected else 0
         main = sum(self.blocks) * (3 if self.bottleneck else 2)
         return main + projections + (3 if self.vd else 1)
+
+    @property
+    def projected(self) -> bool:
+        """Whether shortcuts are projected where channels or size change."""
+        return self.shortcuts == "projected"
+
+    @property
+    def weighted_layers(self) -> int:
+        """What the number in a name counts: convolutions but for projections, and the classifier.
+
+        He et al. (2015), table 1: "18-layer" is 1 + 16 + 1. A vd network's stem counts as one.
+        """
+        return sum(self.blocks) * (3 if self.bottleneck else 2) + 2
+
+    @property
+    def tensors_each(self) -> int:
+        """Tensors that a convolution brings: its weights, a bias, its batch norm's four."""
+        return 5 + self.biased
 
     @property
     def tensors(self) -> tuple[object, ...]:
         """What settles the names and shapes: equal for two rows that no state dict tells apart."""
         shape = (self.groups, self.width_per_group, self.channels, self.vd, self.cifar)
-        return (self.bottleneck, self.blocks, self.first_projection, self.padded, *shape)
+        form = (self.first_projection, self.projected, self.biased)
+        return (self.bottleneck, self.blocks, *form, *shape)
 
+
+# What a block adds to its branch where channels or size change, and elsewhere.
+SHORTCUTS = {
+    "projected": "its input through a 1x1 convolution ('option B'), else its input",
+    "padded": "its input thinned out, with channels of zeros ('option A'), else its input",
+    "identity": "nothing, else its input",
+    "none": "nothing, ever: no residual network",
+}
 
 # The forms of the 3x3 max-pool with stride 2: (padding, ceil mode, what it does to 112 pixels).
 POOLS = {
@@ -64,6 +93,7 @@ POOLS = {
 
 _18, _34, _50 = (2, 2, 2, 2), (3, 4, 6, 3), (3, 4, 6, 3)
 _101, _152 = (3, 4, 23, 3), (3, 8, 36, 3)
+_vd = partial(Architecture, vd=True, year=2019)
 _cifar = partial(Architecture, cifar=True)
 _6n2 = partial(Architecture, bottleneck=False, cifar=True, channels=16)  # of depth 6n + 2
 
@@ -75,25 +105,32 @@ ARCHITECTURES = {
         Architecture("resnet50", True, _50),
         Architecture("resnet101", True, _101, (4,)),
         Architecture("resnet152", True, _152, (4,)),
+        # He et al. (2015), figure 3, middle: the same layers without shortcuts.
+        Architecture("plain18", False, _18, shortcuts="none"),
+        Architecture("plain34", False, _34, shortcuts="none"),
+        # ResNet-18 as one builds it who has read the text alone: convolutions with biases, and
+        # nothing added where a block strides, since the text speaks of identity shortcuts. It has
+        # 11,519,592 parameters: 173,824 fewer than resnet18 (no projections), 3,904 more (biases).
+        Architecture("resnet18_text", False, _18, shortcuts="identity", biased=True),
         # PaddleClas projects in the very first basic block too: another network, with 4,224
         # trainable parameters more than torchvision's.
         Architecture("resnet18_paddleclas", False, _18, first_projection=True),
         Architecture("resnet34_paddleclas", False, _34, first_projection=True),
         # Xie et al., "Aggregated Residual Transformations for Deep Neural Networks" (2017).
-        Architecture("resnext50_32x4d", True, _50, groups=32, width_per_group=4),
-        Architecture("resnext101_32x8d", True, _101, (4,), groups=32, width_per_group=8),
-        Architecture("resnext101_64x4d", True, _101, (4,), groups=64, width_per_group=4),
+        Architecture("resnext50_32x4d", True, _50, groups=32, width_per_group=4, year=2017),
+        Architecture("resnext101_32x8d", True, _101, (4,), groups=32, width_per_group=8, year=2017),
+        Architecture("resnext101_64x4d", True, _101, (4,), groups=64, width_per_group=4, year=2017),
         # Zagoruyko and Komodakis, "Wide Residual Networks" (2016).
-        Architecture("wide_resnet50_2", True, _50, width_per_group=128),
-        Architecture("wide_resnet101_2", True, _101, (4,), width_per_group=128),
+        Architecture("wide_resnet50_2", True, _50, width_per_group=128, year=2016),
+        Architecture("wide_resnet101_2", True, _101, (4,), width_per_group=128, year=2016),
         # He, T. et al., "Bag of Tricks for Image Classification" (2019): ResNet-D, Paddle's "vd".
-        Architecture("resnet18_vd", False, _18, vd=True),
-        Architecture("resnet34_vd", False, _34, vd=True),
-        Architecture("resnet50_vd", True, _50, vd=True),
-        Architecture("resnet101_vd", True, _101, (4,), vd=True),
-        Architecture("resnet152_vd", True, _152, (4,), vd=True),
-        Architecture("resnet18_vd_paddleclas", False, _18, first_projection=True, vd=True),
-        Architecture("resnet34_vd_paddleclas", False, _34, first_projection=True, vd=True),
+        _vd("resnet18_vd", False, _18),
+        _vd("resnet34_vd", False, _34),
+        _vd("resnet50_vd", True, _50),
+        _vd("resnet101_vd", True, _101, (4,)),
+        _vd("resnet152_vd", True, _152, (4,)),
+        _vd("resnet18_vd_paddleclas", False, _18, first_projection=True),
+        _vd("resnet34_vd_paddleclas", False, _34, first_projection=True),
         # The stride where the paper had it, in the first 1x1: keras.applications, Detectron2's
         # STRIDE_IN_1X1, MMPretrain's style "caffe".
         Architecture("resnet50_v1", True, _50, stride_in_1x1=True),
@@ -113,11 +150,11 @@ ARCHITECTURES = {
         _cifar("cifar_resnet152", True, _152, (4,)),
         # He et al. (2015), section 4.2: 3 stages of n blocks. The shortcuts are the paper's,
         # without parameters (github.com/akamaster/pytorch_resnet_cifar10, resnet.py)
-        _6n2("resnet20", blocks=(3, 3, 3), padded=True),
-        _6n2("resnet32", blocks=(5, 5, 5), padded=True),
-        _6n2("resnet44", blocks=(7, 7, 7), padded=True),
-        _6n2("resnet56", blocks=(9, 9, 9), padded=True),
-        _6n2("resnet110", blocks=(18, 18, 18), padded=True),
+        _6n2("resnet20", blocks=(3, 3, 3), shortcuts="padded"),
+        _6n2("resnet32", blocks=(5, 5, 5), shortcuts="padded"),
+        _6n2("resnet44", blocks=(7, 7, 7), shortcuts="padded"),
+        _6n2("resnet56", blocks=(9, 9, 9), shortcuts="padded"),
+        _6n2("resnet110", blocks=(18, 18, 18), shortcuts="padded"),
         # or, as that file's option B, projections.
         _6n2("resnet20_b", blocks=(3, 3, 3)),
         _6n2("resnet32_b", blocks=(5, 5, 5)),

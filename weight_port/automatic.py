@@ -126,7 +126,7 @@ def _candidates(shapes: Sequence[Shape]) -> Iterator[Names]:
     for name, row in arch.ARCHITECTURES.items():
         if first[row.tensors] != name:  # no tensor tells the two apart: they have one naming
             continue
-        if 5 * row.convolutions + 2 * bool(matrices) != len(shapes):
+        if row.tensors_each * row.convolutions + 2 * bool(matrices) != len(shapes):
             continue
         for what, table in _tables(name, classes, bool(matrices)):
             yield _sorted(f"{name} {what}", table, shapes)

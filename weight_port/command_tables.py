@@ -46,6 +46,7 @@ def _architectures() -> list[dict[str, Any]]:
             "name": name,
             "image size": row.size,
             "classes": row.classes,
+            "weighted layers": row.weighted_layers,
             "tensors": len(arch.parameters(name)),
             "parameters": arch.count_trainable(arch.parameters(name)),
             "multiply-adds": arch.multiply_adds(name),

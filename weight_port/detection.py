@@ -98,8 +98,9 @@ def _unlike(dialect: str) -> list[str]:
 def _bound(most: int, least: int, dialect: str, name: str) -> float:
     """The share of keys that fit at best, from their number alone: all, and all but counters."""
     row = DIALECTS[dialect]
-    each = 5 + (row.biased == "*") + ("factor" in row.suffixes)
-    expected = ARCHITECTURES[name].convolutions * each + 2 * (row.linear is not None)
+    network = ARCHITECTURES[name]
+    each = network.tensors_each + (row.biased == "*") + ("factor" in row.suffixes)
+    expected = network.convolutions * each + 2 * (row.linear is not None)
     most, least = most + 1, least - 1  # Caffe's one bias may be there or not
     return min(1.0, expected / max(1, least), most / expected)
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from weight_port.arch import ARCHITECTURES
+from weight_port.arch import ARCHITECTURES, Architecture
 
 PADDLE1 = {
     "weight": "_weights",
+    "bias": "_offset",
     "scale": "_scale",
     "offset": "_offset",
     "mean": "_mean",
@@ -25,6 +26,7 @@ PADDLE1 = {
 }
 PADDLE = {
     "weight": ".weight",
+    "bias": ".bias",
     "scale": ".weight",
     "offset": ".bias",
     "mean": "._mean",
@@ -102,13 +104,19 @@ class Dialect:
         return "counter" in self.suffixes
 
 
+def _form(row: Architecture) -> tuple[object, ...]:
+    """What the ResNets that every library has are alike in."""
+    inner = (row.groups, row.width_per_group, row.pool1, row.cifar)
+    return (*inner, row.shortcuts, row.biased)
+
+
 def _rows(*, vd: bool = False, projection: bool = False, v1: bool = False) -> tuple[str, ...]:
     """ResNet-18 to 152 in the form asked for; the unlike ResNets are listed by name."""
-    usual = (1, 64, "padded", False)
+    usual = (1, 64, "padded", False, "projected", False)
     return tuple(
         row.name
         for row in ARCHITECTURES.values()
-        if (row.groups, row.width_per_group, row.pool1, row.cifar) == usual and row.vd == vd
+        if _form(row) == usual and row.vd == vd
         if row.stride_in_1x1 == v1 and (row.bottleneck or row.first_projection == projection)
     )
 
@@ -125,7 +133,7 @@ _CIFAR = tuple(row.name for row in ARCHITECTURES.values() if row.cifar)
 # stages have them with a max-pool after the 3x3 stem (github.com/huyvnphan/PyTorch_CIFAR10) and
 # without it (timm's, with an Identity), which no tensor shows.
 _CIFAR_FC = tuple(
-    row.name for row in ARCHITECTURES.values() if len(row.blocks) == 3 and not row.padded
+    row.name for row in ARCHITECTURES.values() if len(row.blocks) == 3 and row.projected
 )
 
 _RES = ("res{unit}_{branch}", "bn{unit}_{branch}")

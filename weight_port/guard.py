@@ -118,7 +118,11 @@ def _no_such_network(name: str, to: str) -> str:
         what = "a 3x3 stem and no pool1, for the small images of CIFAR"
     elif not row.cifar and all(other.cifar for other in held):
         what = "pool1 and a stem with a stride, for images larger than CIFAR's"
-    elif row.padded and not any(other.padded for other in held):
+    elif row.shortcuts == "none":
+        what = "no shortcuts"
+    elif row.shortcuts == "identity":
+        what = "biases beside its batch norms, and no shortcut where a block strides"
+    elif row.shortcuts == "padded" and all(other.projected for other in held):
         what = 'shortcuts that pad with channels of zeros ("option A")'
     elif row.vd and not any(other.vd for other in held):
         what = "three convolutions in its stem and pooled shortcuts (vd)"

@@ -8,7 +8,7 @@ import numpy as np
 
 from parity.diagnosis import kernels
 from parity.diagnosis.view import Array, Guess, View, before, layers
-from parity.diagnosis.wiring import Step, compute
+from parity.diagnosis.wiring import Step, compute, convolve
 from weight_port import arch
 
 
@@ -17,24 +17,32 @@ def _again(seen: View, *inputs: Array) -> Array:
     return compute(seen.step, inputs)
 
 
+def _adds(seen: View) -> bool:
+    """Whether the layer is a block with a shortcut; a plain network's have none."""
+    return seen.layer.kind == "block" and len(seen.inputs) == 2
+
+
 def relu_missing(seen: View) -> Iterator[Guess]:
     """No ReLU between the layer before and this one; in a block, none after the sum."""
     if seen.layer.kind == "block":
-        yield Guess("after the sum", seen.inputs[0] + seen.inputs[1])
+        if _adds(seen):
+            yield Guess("after the sum", seen.inputs[0] + seen.inputs[1])
+        else:
+            yield Guess("at the block's end", seen.inputs[0])
     elif seen.feed.relu:
         yield Guess(f"after {seen.feed.sources[0]}", _again(seen, *seen.raw))
 
 
 def relu_added(seen: View) -> Iterator[Guess]:
     """A ReLU where there is none: after the layer, or on what a block adds up."""
-    if seen.layer.kind == "block":
+    if _adds(seen):
         branch, shortcut = seen.inputs
         inner, outer = kernels.relu(branch), kernels.relu(shortcut)
         yield Guess("on the branch before the sum", _again(seen, inner, shortcut))
         yield Guess("on the shortcut before the sum", _again(seen, branch, outer))
         yield Guess("on the branch before the sum, and none after it", inner + shortcut)
         yield Guess("on branch and shortcut before the sum", inner + outer)
-    else:
+    elif seen.layer.kind != "block":
         yield Guess(f"after {seen.layer.name}", kernels.relu(seen.expected))
         if not seen.feed.relu and seen.layer.kind == "conv":
             yield Guess(f"before {seen.layer.name}", _again(seen, kernels.relu(seen.x)))
@@ -45,9 +53,7 @@ def stride(seen: View) -> Iterator[Guess]:
     layer, block = seen.layer, seen.layer.block
     strides = {1, 2, block.stride if block else layer.stride} - {layer.stride}
     for other in sorted(strides):
-        output = kernels.conv(
-            seen.x, seen.step.parameters["weight"], other, groups=seen.layer.groups
-        )
+        output = convolve(seen.step, seen.x, stride=other)
         words = f"{other} instead of {layer.stride}"
         row = arch.architecture(seen.case.architecture)
         if block and row.bottleneck and block.stride == 2 and layer.branch in _MOVES:
@@ -71,8 +77,7 @@ def padding(seen: View) -> Iterator[Guess]:
         forms[f"TensorFlow's SAME, {same[0]} pixels before and {same[1]} after"] = same
     for words, ends in forms.items():
         if ends != (half, half):
-            weight = seen.step.parameters["weight"]
-            yield Guess(words, kernels.conv(seen.x, weight, layer.stride, ends, layer.groups))
+            yield Guess(words, convolve(seen.step, seen.x, stride=layer.stride, padding=ends))
 
 
 def pool_padding(seen: View) -> Iterator[Guess]:
@@ -114,13 +119,22 @@ def pool_maximum(seen: View) -> Iterator[Guess]:
 
 def shortcut_missing(seen: View) -> Iterator[Guess]:
     """The branch alone."""
-    yield Guess("", kernels.relu(seen.inputs[0]))
-    yield Guess(" (and no ReLU follows)", seen.inputs[0])
+    if _adds(seen):
+        yield Guess("", kernels.relu(seen.inputs[0]))
+        yield Guess(" (and no ReLU follows)", seen.inputs[0])
+
+
+def shortcut_added(seen: View) -> Iterator[Guess]:
+    """The block's input on top, where the reference's block has no shortcut."""
+    entry = _entry(seen)
+    if not _adds(seen) and entry is not None and entry.shape == seen.x.shape:
+        yield Guess("", kernels.relu(seen.x + entry))
 
 
 def branch_missing(seen: View) -> Iterator[Guess]:
     """The shortcut alone."""
-    yield Guess("", kernels.relu(seen.inputs[1]))
+    if _adds(seen):
+        yield Guess("", kernels.relu(seen.inputs[1]))
 
 
 def _entry(seen: View) -> Array | None:
@@ -171,8 +185,8 @@ def shortcut_pool(seen: View) -> Iterator[Guess]:
         yield Guess("strides, and doesn't pool as a vd network", _again(seen, thin))
     else:
         pooled = kernels.average_pool(seen.raw[0], 2, 2, ceil_mode=True)
-        weight = seen.step.parameters["weight"]
-        yield Guess("pools as a vd network, and doesn't stride", kernels.conv(pooled, weight))
+        output = convolve(seen.step, pooled)
+        yield Guess("pools as a vd network, and doesn't stride", output)
 
 
 def softmax(seen: View) -> Iterator[Guess]:

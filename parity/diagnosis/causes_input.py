@@ -15,6 +15,7 @@ from parity import images
 from parity.diagnosis import kernels
 from parity.diagnosis.causes_order import match, moved
 from parity.diagnosis.view import Array, Guess, View, look_up, patches_at, pick
+from parity.diagnosis.wiring import convolve
 
 _CAFFE = np.array([123.68, 116.779, 103.939])
 _DETECTRON = np.array([123.675, 116.28, 103.53])
@@ -66,8 +67,7 @@ def _fed(seen: View, words: str, x: Array) -> Iterator[Guess]:
     if seen.layer.kind == "images":
         yield Guess(words, x)
     elif seen.given.shape == seen.expected.shape and seen.promising(x):
-        layer = seen.layer
-        yield Guess(words, kernels.conv(x, seen.step.parameters["weight"], layer.stride))
+        yield Guess(words, convolve(seen.step, x, stride=seen.layer.stride))
 
 
 def normalisation(seen: View) -> Iterator[Guess]:

@@ -66,7 +66,8 @@ def _solved(seen: View) -> Array | None:
     a = patches_at(seen.layer, many.x, at).reshape(len(at[0]), -1)
     normal = a.T @ a
     ridge = 1e-12 * np.trace(normal) / unknowns * np.eye(unknowns)  # for channels never active
-    found = np.linalg.solve(normal + ridge, a.T @ many.given[at[0], :, at[1], at[2]])
+    bias = seen.step.parameters.get("bias", 0.0)
+    found = np.linalg.solve(normal + ridge, a.T @ (many.given[at[0], :, at[1], at[2]] - bias))
     return found.T.reshape(weight.shape)
 
 

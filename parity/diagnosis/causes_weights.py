@@ -111,8 +111,11 @@ def port_parameters(seen: View) -> dict[str, Array] | None:
 
 
 def bias_missing(seen: View) -> Iterator[Guess]:
-    """The classifier without its bias."""
-    yield Guess("", seen.recompute(linear_bias=np.zeros(1)))
+    """The layer without its bias."""
+    role = "bias" if seen.layer.kind == "conv" else "linear_bias"
+    if role in seen.step.parameters:
+        zeros = np.zeros_like(seen.step.parameters[role])
+        yield Guess("", seen.recompute(**{role: zeros}))
 
 
 def folded(seen: View) -> Iterator[Guess]:

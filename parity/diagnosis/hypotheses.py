@@ -101,6 +101,11 @@ HYPOTHESES = (
         of_weights=True,
     ),
     Hypothesis(
+        "conv_bias_missing", _CONV, weights.bias_missing,
+        "{layer}: the port adds no bias{words}: load the convolution's bias",
+        of_weights=True,
+    ),
+    Hypothesis(
         "output_channels_permuted", (*_CONV, *_END), order.outputs_permuted,
         "{layer}: the port's output channels are the right ones in another order ({words}): keep "
         "the first axis of the weights (for fc, the classes) in order",
@@ -195,6 +200,11 @@ HYPOTHESES = (
     Hypothesis(
         "shortcut_missing", ("block",), flow.shortcut_missing,
         "{layer}: the port doesn't add the shortcut to the branch{words}: add it before the ReLU",
+    ),
+    Hypothesis(
+        "shortcut_added", ("block",), flow.shortcut_added,
+        "{layer}: the port adds the block's input to the branch{words}, the reference nothing: it "
+        "is a plain network, or has no shortcut here; take the sum out",
     ),
     Hypothesis(
         "branch_missing", ("block",), flow.branch_missing,

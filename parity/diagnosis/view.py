@@ -164,7 +164,8 @@ class View:
 
     def _at(self, picked: Picked, x: Array, step: Step) -> Array:
         if self.layer.kind == "conv":
-            return windows_at(self.layer, x, picked, step.parameters["weight"])
+            found = windows_at(self.layer, x, picked, step.parameters["weight"])
+            return found + step.parameters.get("bias", 0.0)
         seen = x[picked[0], :, picked[1], picked[2]]
         return wiring.compute(step, (seen[:, :, None, None],))[:, :, 0, 0]
 

@@ -21,7 +21,7 @@ Array = np.ndarray
 class Feed:
     """Where a layer's input comes from."""
 
-    sources: tuple[str, ...]  # two for a block: the branch, then the shortcut
+    sources: tuple[str, ...]  # a block's: the branch, then the shortcut if there is one
     relu: bool = False  # between the source and the layer
     pooled: bool = False  # a 2x2 average pool in between: the shortcut of a vd network
 
@@ -40,7 +40,7 @@ def _block_feeds(block: arch.Block, bottleneck: bool, entry: str) -> Iterator[tu
         shortcut = arch.batch_norm_name(conv)
         yield conv, Feed((entry,), pooled=block.pooled)
         yield shortcut, Feed((conv,))
-    yield block.name, Feed((last, shortcut))
+    yield block.name, Feed((last, shortcut) if block.added else (last,))
 
 
 @lru_cache
@@ -84,8 +84,21 @@ def _pool1(step: Step, inputs: Sequence[Array]) -> Array:
 
 
 def _conv(step: Step, inputs: Sequence[Array]) -> Array:
-    layer, weight = step.layer, step.parameters["weight"]
-    return kernels.conv(inputs[0], weight, layer.stride, groups=layer.groups)
+    return convolve(step, inputs[0], stride=step.layer.stride)
+
+
+def convolve(
+    step: Step,
+    x: Array,
+    weight: Array | None = None,
+    stride: int = 1,
+    padding: kernels.Padding | None = None,
+) -> Array:
+    """The convolution, with its bias if it has one; ``weight`` in place of its own."""
+    weight = step.parameters["weight"] if weight is None else weight
+    found = kernels.conv(x, weight, stride, padding, step.layer.groups)
+    bias = step.parameters.get("bias")
+    return found if bias is None else found + kernels.per_channel(bias)
 
 
 def _linear(step: Step, inputs: Sequence[Array]) -> Array:
@@ -99,7 +112,7 @@ KINDS: dict[str, Callable[[Step, Sequence[Array]], Array]] = {
         xs[0], **step.parameters, epsilon=step.epsilon
     ),
     "max_pool": _pool1,
-    "block": lambda _, xs: kernels.relu(xs[0] + xs[1]),
+    "block": lambda _, xs: kernels.relu(xs[0] + xs[1] if len(xs) == 2 else xs[0]),
     "avg_pool": lambda _, xs: xs[0].mean(axis=(2, 3), keepdims=True),
     "linear": _linear,
     "logits": lambda _, xs: xs[0],

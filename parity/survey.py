@@ -1,0 +1,120 @@
+"""Every network of the table once, in float64: what the README's table of networks is made of.
+
+``python -m parity.survey --out networks.json``: forward pass and gradients on made images of at
+most 64 pixels, from seeded weights, both frameworks with the epsilon that Paddle keeps. At the
+networks' own size the largest would take minutes each; ``python -m parity NAME`` does that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import weight_port
+from parity import context
+from parity.found import Report
+from parity.launch import WorkerError
+from parity.plan import Options
+from parity.run import run
+from parity.subject import Given, subject
+from weight_port import arch, disk, guard
+
+SCHEMA = 1
+SIZE = 64  # pixels; CIFAR's networks take their own 32
+# The largest relative L2 with which a network counts as the same in both frameworks.
+LOGITS, GRADIENTS = 1e-13, 1e-11
+_OPTIONS = Options(precisions=("float64",), backward=True)
+Row = dict[str, Any]
+
+
+def described(name: str) -> Row:
+    """What the table says of a network."""
+    row = arch.architecture(name)
+    return {
+        "name": name,
+        "year": row.year,
+        "parameters": arch.count_trainable(arch.parameters(name)),
+        "multiply_adds": arch.multiply_adds(name),
+        "weighted_layers": row.weighted_layers,
+        "size": row.size,
+        "dialects": list(guard.holders(name)),
+    }
+
+
+def measured(report: Report) -> Row:
+    """What a run says: the logits' relative L2 and the largest of a gradient; None if not run."""
+    values: dict[str, list[float]] = {"logits": [], "gradient": []}
+    for found in report.found:
+        for output, seen in zip(found.section.outputs, found.outputs, strict=False):
+            if output.what in values:
+                values[output.what].append(seen.relative_l2)
+    logits, gradients = (max(some, default=None) for some in values.values())
+    # Not so for NaN either, and not where a run could not be done.
+    within = logits is not None and logits <= LOGITS
+    within = within and gradients is not None and gradients <= GRADIENTS
+    return {"logits": logits, "gradients": gradients, "equal": report.passed and within}
+
+
+def survey(names: Sequence[str], out: Path) -> list[Row]:
+    """Run them in turn and write the record. Raises parity.launch.WorkerError and others."""
+    rows: list[Row] = []
+    said: dict[str, Any] = {}
+    for name in names:
+        given = Given(size=min(SIZE, arch.architecture(name).size))
+        with tempfile.TemporaryDirectory(prefix="resnet-parity-") as folder:
+            one = subject(name, given, Path(folder), _say)
+            found = run(one, _OPTIONS, say=_say)
+        said = {side: dict(words) for side, words in found.said.items()}
+        rows.append({**described(name), **measured(found)})
+    record = {
+        "schema": SCHEMA,
+        "kind": "networks",
+        "context": {
+            "date": context.date(),
+            "commit": context.commit(),
+            "system": context.system(),
+        },
+        "frameworks": said,
+        "precision": "float64",
+        "size": SIZE,
+        "bounds": {"logits": LOGITS, "gradients": GRADIENTS},
+        "networks": rows,
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with disk.new_file(out, force=True) as stream:
+        stream.write(f"{json.dumps(record, indent=1, allow_nan=False)}\n".encode())
+    return rows
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; exit status 0 where all are equal, 1 where one is not, 2 for an error."""
+    parser = argparse.ArgumentParser(prog="python -m parity.survey", description=__doc__)
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="all that there are, if none")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE")
+    words = parser.parse_args(arguments)
+    unknown = [name for name in words.models if name not in arch.ARCHITECTURES]
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}; python -m parity --list lists the networks")
+    try:
+        rows = survey(words.models or list(arch.ARCHITECTURES), words.out)
+    except (weight_port.WeightPortError, WorkerError, OSError) as error:
+        print(f"parity.survey: {error}", file=sys.stderr)
+        return 2
+    wrong = [row["name"] for row in rows if not row["equal"]]
+    print(f"{words.out}: {len(rows)} networks, {len(rows) - len(wrong)} equal in both frameworks")
+    if wrong:
+        print(f"not equal: {', '.join(wrong)}")
+    return int(bool(wrong))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

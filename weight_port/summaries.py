@@ -1,0 +1,69 @@
+"""A network layer by layer, as text: what ``summary`` of either framework returns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tabulate import tabulate
+
+from weight_port import arch
+
+_HEADINGS = ("layer", "kind", "output", "parameters", "multiply-adds", "receptive field")
+
+
+class Seen(NamedTuple):
+    """What a framework says of a module: the shape of its output, and its own trainable values."""
+
+    shape: tuple[int, ...]
+    parameters: int
+
+
+def _multiply_adds(layer: arch.Layer, seen: Seen) -> int:
+    """Of one image; 0 for what is neither a convolution nor the classifier."""
+    if layer.kind not in ("conv", "linear"):
+        return 0
+    biased = any(parameter.role in ("bias", "linear_bias") for parameter in layer.parameters)
+    weights = seen.parameters - (seen.shape[1] if biased else 0)
+    return weights * math.prod(seen.shape[2:])
+
+
+def _number(value: int) -> str:
+    return f"{value:,}" if value else ""
+
+
+def _weighted(layers: list[arch.Layer], row: arch.Architecture) -> str:
+    """How many layers have weights, as the number in a ResNet's name counts them."""
+    projections = sum(layer.kind == "conv" and layer.branch == "branch1" for layer in layers)
+    convolutions = sum(layer.kind == "conv" for layer in layers) - projections
+    linear = sum(layer.kind == "linear" for layer in layers)
+    said = f"{convolutions + linear} weighted layers: {convolutions} convolutions"
+    said += " and the classifier" if linear else ""
+    said += f"; {projections} projections of shortcuts are not counted" if projections else ""
+    return said + ("; the name counts the stem's three as one" if row.vd else "")
+
+
+def text(name: str, modules: Mapping[str, Seen], tool: str) -> str:
+    """The table of an architecture, and its sums.
+
+    ``modules`` are those that ran, by path in the model; ``tool`` says who counted. The receptive
+    field is a side in pixels; "image" stands for all of it.
+    """
+    layers = [layer for layer in arch.layers(name) if layer.path in modules]
+    fields = arch.receptive_fields(name)
+    lines, parameters, work = [], 0, 0
+    for layer in layers:
+        seen = modules[layer.path]
+        own = 0 if layer.kind == "block" else seen.parameters
+        adds = _multiply_adds(layer, seen)
+        parameters, work = parameters + own, work + adds
+        shape = " × ".join(str(side) for side in seen.shape)
+        field = str(fields.get(layer.name, "image"))
+        lines.append([layer.name, layer.kind, shape, _number(own), _number(adds), field])
+    right = ("left", "left", "left", "right", "right", "right")
+    table = tabulate(lines, _HEADINGS, "simple", colalign=right, disable_numparse=True)
+    return (
+        f"{table}\n\n{name}: {_weighted(layers, arch.architecture(name))}\n"
+        f"{parameters:,} trainable parameters, {work / 1e9:.3g} GMACs per image ({tool})"
+    )
