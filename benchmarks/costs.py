@@ -38,9 +38,14 @@ class Step:
     bytes: int
 
 
-def is_sum(layer: arch.Layer) -> bool:
-    """Whether the layer adds two tensors: a block with a shortcut."""
-    return layer.block is not None and layer.kind == "block" and layer.block.added
+def step_kind(layer: arch.Layer) -> str | None:
+    """Which of KINDS a layer is by itself, a ReLU after it apart.
+
+    A block is the sum of its branch and its shortcut; None for one without a shortcut.
+    """
+    if layer.kind != "block":
+        return layer.kind
+    return "add" if layer.block is not None and layer.block.added else None
 
 
 def has_relu(layer: arch.Layer, bottleneck: bool) -> bool:
@@ -56,8 +61,8 @@ def order(model: str) -> list[tuple[str, str]]:
     bottleneck = arch.architecture(model).bottleneck
     found = []
     for layer in arch.layers(model):
-        if layer.kind != "block" or is_sum(layer):
-            found.append((layer.name, "add" if is_sum(layer) else layer.kind))
+        if kind := step_kind(layer):
+            found.append((layer.name, kind))
         if has_relu(layer, bottleneck):
             found.append((layer.name, "relu"))
     return found
@@ -84,14 +89,13 @@ def _of_layer(
     layer: arch.Layer, sides: tuple[int, int], batch: int, item_bytes: int, relu: bool
 ) -> Iterator[Step]:
     """A layer's steps; ``sides`` are the height or width of its input and output."""
-    side_in, side_out = sides
+    kind, (side_in, side_out) = step_kind(layer), sides
     values_out = layer.out_channels * side_out**2
-    # A block's own step adds two tensors of the shape of its output.
-    values_in = 2 * values_out if is_sum(layer) else layer.in_channels * side_in**2
+    # A sum takes two tensors of the shape of its output.
+    values_in = 2 * values_out if kind == "add" else layer.in_channels * side_in**2
     parameters = sum(math.prod(parameter.shape) for parameter in layer.parameters)
     moved = item_bytes * (parameters + batch * (values_in + values_out))
-    if layer.kind != "block" or is_sum(layer):
-        kind = "add" if is_sum(layer) else layer.kind
+    if kind:
         yield Step(layer.name, kind, batch * _flops(layer, values_in, values_out), moved)
     if relu:
         yield Step(layer.name, "relu", batch * values_out, item_bytes * batch * 2 * values_out)

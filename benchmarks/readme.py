@@ -92,17 +92,7 @@ def speed_table() -> str:
 
 def ratio_table() -> str:
     """The quoted ratios of times with their 95 % intervals."""
-    lines = [
-        [
-            f"{row['model']}, batch {row['batch']}",
-            f"{row['numerator']} / {row['denominator']}",
-            f"{row['ratio']:.2f}",
-            f"{row['low']:.2f} to {row['high']:.2f}",
-            row["verdict"],
-        ]
-        for row in ratios(_read(SPEED))
-    ]
-    return _github(lines, ["", "ratio of times", "value", "95 % interval", "verdict"])
+    return _ratios(SPEED, "{model}, batch {batch}")
 
 
 def rungs_table() -> str:
@@ -126,7 +116,7 @@ def allocators_table() -> str:
         by_name.setdefault(row["implementation"], {})[row["allocator"]] = _cell(row)
     lines = [[name, cells["default"], cells["keep"]] for name, cells in by_name.items()]
     headings = ["resnet50, batch 8, eager, ms", "allocator as it is", "it keeps its memory"]
-    return f"{_github(lines, headings)}\n\n{_ratios(ALLOCATORS)}"
+    return f"{_github(lines, headings)}\n\n{_ratios(ALLOCATORS, _IN_RUNG)}"
 
 
 def layouts_table() -> str:
@@ -145,13 +135,17 @@ def layouts_table() -> str:
 
 def rung_ratios() -> str:
     """The ratios that may be quoted within each of those rungs."""
-    return _ratios(MODES)
+    return _ratios(MODES, _IN_RUNG)
 
 
-def _ratios(name: str) -> str:
+_IN_RUNG = "{rung}, {precision}, batch {batch}"
+
+
+def _ratios(name: str, first: str) -> str:
+    """A record's ratios; ``first`` is filled with a ratio's row for the first column."""
     lines = [
         [
-            f"{row['rung']}, {row['precision']}, batch {row['batch']}",
+            first.format_map(row),
             f"{row['numerator']} / {row['denominator']}",
             f"{row['ratio']:.2f}",
             f"{row['low']:.2f} to {row['high']:.2f}",

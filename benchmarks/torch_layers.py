@@ -25,16 +25,16 @@ def _watch(layer: arch.Layer, bottleneck: bool, visit: Visit, held: dict[str, An
     The network works in place, so what a later step needs is held as a copy. ``held`` has what
     the two branches of the block at work gave.
     """
-    kind = layer.kind
+    kind = costs.step_kind(layer)
     has_relu = costs.has_relu(layer, bottleneck)
     ends_branch = kind == "batch_norm" and not has_relu
 
     def hook(module: Any, given: tuple[Any, ...], output: Any) -> None:
-        if costs.is_sum(layer):
+        if kind == "add":
             y, x = held.pop("main"), held.pop("branch1", given[0])
             output = y + x
             visit(layer.name, "add", partial(y.add_, x))
-        elif kind == "block":
+        elif kind is None:
             output = held.pop("main")
         else:
             visit(layer.name, kind, partial(module.forward, given[0]))

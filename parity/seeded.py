@@ -24,6 +24,19 @@ WORKERS = {"torch": "parity.torch_worker", "paddle": "parity.paddle_worker"}
 SUFFIX = {"torch": ".pth", "paddle": ".pdparams"}
 
 
+def start(parameter: arch.Parameter, random: np.random.Generator) -> np.ndarray | None:
+    """What a convolution's or the classifier's weight begins with; None for anything else.
+
+    He et al., "Delving Deep into Rectifiers" (2015), fan-out; Uniform(-1/sqrt(C), 1/sqrt(C)).
+    """
+    shape, role = parameter.shape, parameter.role
+    if role == "weight":
+        return random.standard_normal(shape) * math.sqrt(2 / (shape[0] * shape[2] * shape[3]))
+    if role == "linear_weight":
+        return random.uniform(-1, 1, shape) / math.sqrt(shape[0])
+    return None
+
+
 def draw(name: str, seed: int, num_classes: int | None = None) -> dict[str, np.ndarray]:
     """Float32 tensors of an architecture in the dialect paddle1, equal for equal seeds.
 
@@ -47,12 +60,9 @@ def draw(name: str, seed: int, num_classes: int | None = None) -> dict[str, np.n
     }
 
     def tensor(layer: arch.Layer, parameter: arch.Parameter) -> np.ndarray:
-        shape, role = parameter.shape, parameter.role
-        if role == "weight":
-            fan_out = shape[0] * shape[2] * shape[3]
-            return random.standard_normal(shape) * math.sqrt(2 / fan_out)
-        if role == "linear_weight":
-            return random.uniform(-1, 1, shape) / math.sqrt(shape[0])
+        shape, role, drawn = parameter.shape, parameter.role, start(parameter, random)
+        if drawn is not None:
+            return drawn
         added = layer.block is None or layer.block.added
         if role == "scale" and layer.branch == last and added:
             role = "last scale"

@@ -20,6 +20,7 @@ import pytest
 import torch
 
 import weight_port
+from parity.diagnosis.view import relative
 from training import batches, checkpoints, data, loop, schedules, start
 from training.__main__ import DEFAULTS, MODELS, main
 from training.checkpoints import State
@@ -51,10 +52,6 @@ def side_of(framework: str, state: State) -> Any:
     side = SIDES[framework](dict(state.settings), 2)
     side.put(state.weights, state.momentum)
     return side
-
-
-def relative(one: np.ndarray, other: np.ndarray) -> float:
-    return float(np.linalg.norm(one - other) / np.linalg.norm(other))
 
 
 # -- schedules

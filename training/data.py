@@ -15,6 +15,7 @@ import pickle
 import sys
 import tarfile
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -130,22 +131,33 @@ def _from_folder(folder: Path) -> Read:
     return read
 
 
+_WANTED = {*_PARTS, *(f"{part}.png" for part in _PARTS), *_NPM_LABELS}
+
+
 def _from_tar(path: Path) -> Read:
-    """Members are read where they lie, by their last name; nothing is unpacked."""
+    """Members by their last name, all in one pass, since it is compressed; nothing is unpacked."""
+
+    @cache
+    def members() -> dict[str, bytes]:
+        found = {}
+        with tarfile.open(path) as archive:
+            for member in archive:
+                name = Path(member.name).name
+                if member.isfile() and name in _WANTED:
+                    if member.size > 1 << 28:
+                        raise DataError(f"{path}: {name} has {member.size} bytes")
+                    stream = archive.extractfile(member)
+                    assert stream is not None  # a file
+                    found[name] = stream.read()
+        return found
 
     def read(name: str) -> bytes:
         try:
-            with tarfile.open(path) as archive:
-                for member in archive:
-                    if member.isfile() and Path(member.name).name == name:
-                        if member.size > 1 << 28:
-                            raise DataError(f"{path}: {name} has {member.size} bytes")
-                        stream = archive.extractfile(member)
-                        assert stream is not None  # a file
-                        return stream.read()
+            return members()[name]
+        except KeyError:
+            raise DataError(f"{path}: has no {name}") from None
         except (tarfile.TarError, EOFError, OSError) as error:
             raise DataError(f"{path}: damaged archive: {error}") from None
-        raise DataError(f"{path}: has no {name}")
 
     return read
 
@@ -207,8 +219,8 @@ def store(found: Cifar, out: Path, source: str, force: bool = False) -> None:
         (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n")
 
 
-def load(folder: Path, part: str) -> Cifar:
-    """The "train" or "test" part of what ``store`` wrote, memory-mapped. Raises DataError.
+def parts(folder: Path) -> tuple[Cifar, Cifar]:
+    """What ``store`` wrote, memory-mapped: the images to train, those to test. Raises DataError.
 
     The digest is taken anew: a quarter of a second, and a training on other bytes is no training.
     """
@@ -222,8 +234,15 @@ def load(folder: Path, part: str) -> Cifar:
     found = check(Cifar(*arrays), folder)
     if digest(found) != about["sha256"]:
         raise DataError(f"{folder}: its files have changed since they were made; make it anew")
-    at = slice(0, TRAIN) if part == "train" else slice(TRAIN, None)
-    return Cifar(found.images[at], found.labels[at])
+    train, test = (
+        Cifar(found.images[at], found.labels[at]) for at in (slice(TRAIN), slice(TRAIN, None))
+    )
+    return train, test
+
+
+def load(folder: Path, part: str) -> Cifar:
+    """The "train" or "test" part alone."""
+    return parts(folder)[("train", "test").index(part)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -122,8 +122,8 @@ def run(side: Side, job: Job) -> State:
     """Every epoch that is left; each ends with a checkpoint."""
     state = checkpoints.load(Path(job["resume"])) if job["resume"] else begin(job["settings"])
     side.put(state.weights, state.momentum)
-    folder, limit = Path(job["data"]), state.settings["limit"]
-    train, test = (limited(data.load(folder, part), limit) for part in ("train", "test"))
+    found, limit = data.parts(Path(job["data"])), state.settings["limit"]
+    train, test = (limited(part, limit) for part in found)
     while state.epoch < state.settings["epochs"]:
         state = epoch(side, state, train, test, job["framework"])
         write(Path(job["out"]), state)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tabulate import tabulate
@@ -42,6 +43,22 @@ def _weighted(layers: list[arch.Layer], row: arch.Architecture) -> str:
     said += " and the classifier" if linear else ""
     said += f"; {projections} projections of shortcuts are not counted" if projections else ""
     return said + ("; the name counts the stem's three as one" if row.vd else "")
+
+
+def parse(package: str, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The words of ``python -m PACKAGE summary``: model, size (None: its own) and no_top."""
+    parser = argparse.ArgumentParser(prog=f"python -m {package}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    about = "a network layer by layer: parameters, multiply-adds, receptive fields"
+    shown = commands.add_parser("summary", help=about, description=about)
+    known = "a name that weight-port architectures lists"
+    shown.add_argument("model", choices=list(arch.ARCHITECTURES), metavar="MODEL", help=known)
+    shown.add_argument("--size", type=int, help="height and width of the image")
+    shown.add_argument("--no-top", action="store_true", help="without the classifier")
+    chosen = parser.parse_args(arguments)
+    if chosen.size is not None and chosen.size < 32:
+        parser.error(f"--size {chosen.size}: an image has at least 32 pixels in height and width")
+    return chosen
 
 
 def text(name: str, modules: Mapping[str, Seen], tool: str) -> str:
