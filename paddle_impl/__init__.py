@@ -3,6 +3,7 @@
 
 from paddle_impl.checkpoint import load, load_weights
 from paddle_impl.models import MODELS, softmax
+from paddle_impl.network import Network
 from paddle_impl.optimize import optimize
 from paddle_impl.resnet import ResNet
 from paddle_impl.summary import summary
@@ -51,17 +52,44 @@ resnet32_b = MODELS["resnet32_b"]
 resnet44_b = MODELS["resnet44_b"]
 resnet56_b = MODELS["resnet56_b"]
 resnet110_b = MODELS["resnet110_b"]
+lenet5 = MODELS["lenet5"]
+lenet5_relu = MODELS["lenet5_relu"]
+alexnet = MODELS["alexnet"]
+alexnet_lrn = MODELS["alexnet_lrn"]
+alexnet_owt = MODELS["alexnet_owt"]
+nin = MODELS["nin"]
+nin_cifar = MODELS["nin_cifar"]
+vgg11 = MODELS["vgg11"]
+vgg11_bn = MODELS["vgg11_bn"]
+vgg13 = MODELS["vgg13"]
+vgg13_bn = MODELS["vgg13_bn"]
+vgg16 = MODELS["vgg16"]
+vgg16_bn = MODELS["vgg16_bn"]
+vgg19 = MODELS["vgg19"]
+vgg19_bn = MODELS["vgg19_bn"]
+googlenet = MODELS["googlenet"]
+googlenet_bn = MODELS["googlenet_bn"]
 
 __all__ = [
     "MODELS",
+    "Network",
     "ResNet",
+    "alexnet",
+    "alexnet_lrn",
+    "alexnet_owt",
     "cifar_resnet18",
     "cifar_resnet34",
     "cifar_resnet50",
     "cifar_resnet101",
     "cifar_resnet152",
+    "googlenet",
+    "googlenet_bn",
+    "lenet5",
+    "lenet5_relu",
     "load",
     "load_weights",
+    "nin",
+    "nin_cifar",
     "optimize",
     "plain18",
     "plain34",
@@ -102,6 +130,14 @@ __all__ = [
     "resnext101_64x4d",
     "softmax",
     "summary",
+    "vgg11",
+    "vgg11_bn",
+    "vgg13",
+    "vgg13_bn",
+    "vgg16",
+    "vgg16_bn",
+    "vgg19",
+    "vgg19_bn",
     "wide_resnet50_2",
     "wide_resnet101_2",
 ]

@@ -11,8 +11,10 @@ import paddle
 
 import weight_port
 from paddle_impl.models import MODELS
-from paddle_impl.resnet import ResNet
+from paddle_impl.network import Network
+from weight_port import arch
 from weight_port.contents import Contents
+from weight_port.dialects import keys
 from weight_port.files import open_checkpoint
 from weight_port.naming import recognise
 
@@ -24,30 +26,33 @@ def to_tensor(array: np.ndarray) -> paddle.Tensor:
     return paddle.to_tensor(array.copy())
 
 
-def load_weights(model: ResNet, tensors: Mapping[str, np.ndarray]) -> None:
+def load_weights(model: Network, tensors: Mapping[str, np.ndarray]) -> None:
     """Put tensors in any dialect into ``model``, which takes their dtype.
 
     Their names may all begin with a wrapper's prefix (``module.`` and others of
     ``weight_port.naming``). Raises weight_port.MismatchError where they are not the model's; it is
     unchanged then.
     """
-    _put(model, tensors, model.include_top)
+    _put(model, tensors)
 
 
-def _put(model: ResNet, tensors: Mapping[str, np.ndarray], include_top: bool) -> None:
-    """As ``load_weights``; without ``include_top`` the model's classifier, if any, stays."""
+def _put(model: Network, tensors: Mapping[str, np.ndarray], new_head: bool = False) -> None:
+    """As ``load_weights``; a ``new_head`` stays as the model has it, and what the file lacks."""
     seen = recognise(Contents(dict(tensors)))
     found = seen.found
     if model.architecture not in (found.architecture, *found.twins):
         raise weight_port.MismatchError(
             f"the weights are those of {found.architecture}, the model is {model.architecture}"
         )
-    state = weight_port.convert(
-        seen.tensors, "paddle_impl", include_top=include_top, architecture=model.architecture
-    )
+    name = model.architecture
+    top = model.include_top and (found.include_top or not new_head)
+    state = weight_port.convert(seen.tensors, "paddle_impl", include_top=top, architecture=name)
     model.to(dtype=to_tensor(next(iter(state.values()))).dtype)
-    loaded = {key: to_tensor(array) for key, array in state.items()}
-    own = {key: tensor for key, tensor in model.state_dict().items() if key.startswith("fc.")}
+    layer = {key: entry.layer for key, entry in keys("paddle_impl", name).items()}
+    replaced = arch.class_layers(name) if new_head else ()
+    loaded = {key: to_tensor(a) for key, a in state.items() if layer[key] not in replaced}
+    missing = arch.top_layers(name) if new_head else ()
+    own = {key: value for key, value in model.state_dict().items() if layer[key] in missing}
     skipped = model.set_state_dict({**own, **loaded})
     if any(skipped):  # Paddle only warns; weight_port.convert has checked, so this can't be
         raise weight_port.MismatchError(f"Paddle skipped (missing, unexpected): {skipped}")
@@ -58,25 +63,26 @@ def load(
     include_top: bool = True,
     architecture: str | None = None,
     num_classes: int | None = None,
-) -> ResNet:
+) -> Network:
     """The model that a checkpoint holds, in evaluation mode, in the checkpoint's dtype.
 
     The file may be in any format and dialect that ``weight_port`` reads, under a wrapper's prefix
     (``module.``) too; its keys and shapes say which depth and form it is; ``architecture`` names
     the form where they leave it open (``resnet50`` has the tensors of ``resnet50_v1``).
     ``include_top=False`` leaves the classifier out. With a ``num_classes`` that is not the file's,
-    or where the file has no classifier, it is a new one, untrained, and a UserWarning says so.
+    or where the file has no classifier, the last layer is new, untrained: a UserWarning says so.
     Raises weight_port.WeightPortError for a file that is not exactly one of our networks.
     """
     seen = recognise(open_checkpoint(path).contents, architecture=architecture)
     found = seen.found
     classes = found.num_classes if num_classes is None else num_classes
-    model = MODELS[found.architecture](classes, found.in_channels, include_top)
+    hidden = {"hidden": found.hidden} if found.hidden else {}
+    model = MODELS[found.architecture](classes, found.in_channels, include_top, **hidden)
     same = num_classes is None or (found.include_top and classes == found.num_classes)
     if include_top and not same:
         had = f"one of {found.num_classes} classes" if found.include_top else "none"
         said = f"{path}: the model's classifier, of {classes} classes, is new (the file's: {had})"
         warnings.warn(f"{said}: train it", stacklevel=2)
-    _put(model, seen.tensors, include_top and same)
+    _put(model, seen.tensors, include_top and not same)
     model.eval()
     return model

@@ -8,7 +8,13 @@ import paddle.nn.functional as F
 from paddle import Tensor
 from paddle.utils import unique_name
 
+from paddle_impl.alexnet import AlexNet
+from paddle_impl.googlenet import GoogLeNet
+from paddle_impl.lenet import LeNet
+from paddle_impl.network import Classic, Network
+from paddle_impl.nin import NIN
 from paddle_impl.resnet import ResNet
+from paddle_impl.vgg import VGG
 from weight_port import arch
 
 
@@ -17,16 +23,51 @@ def softmax(logits: Tensor) -> Tensor:
     return F.softmax(logits, axis=1)
 
 
-def _variant(name: str) -> Callable[..., ResNet]:
-    """The function that makes the network of a row of ``weight_port.arch``, called as the row."""
-    classes = arch.architecture(name).classes
+# Of the classic networks, by their rows' family.
+FAMILIES: dict[str, type[Classic]] = {
+    "lenet": LeNet,
+    "alexnet": AlexNet,
+    "nin": NIN,
+    "vgg": VGG,
+    "googlenet": GoogLeNet,
+}
 
-    def make(num_classes: int = classes, in_channels: int = 3, include_top: bool = True) -> ResNet:
-        # Parameter names are global to a process in Paddle; the guard makes them local to this
-        # model, so that a second one can be built beside it.
+
+# Parameter names are global to a process in Paddle; a guard makes them local to a model, so that a
+# second one can be built beside it.
+
+
+def _resnet(name: str) -> Callable[..., Network]:
+    row = arch.RESNETS[name]
+
+    def make(
+        num_classes: int = row.classes, in_channels: int = row.in_channels, include_top: bool = True
+    ) -> Network:
         with unique_name.guard():
             return ResNet(name, num_classes, in_channels, include_top)
 
+    return make
+
+
+def _classic(name: str) -> Callable[..., Network]:
+    row = arch.CLASSICS[name]
+    family = FAMILIES[row.family]
+
+    def make(
+        num_classes: int = row.classes,
+        in_channels: int = row.in_channels,
+        include_top: bool = True,
+        hidden: int = row.hidden,
+    ) -> Network:
+        with unique_name.guard():
+            return family(name, num_classes, in_channels, include_top, hidden)
+
+    return make
+
+
+def _variant(name: str) -> Callable[..., Network]:
+    """The function that makes the network of a row of ``weight_port.arch``, called as the row."""
+    make = _classic(name) if name in arch.CLASSICS else _resnet(name)
     make.__name__ = make.__qualname__ = name
     make.__doc__ = f"The network of the row {name!r}; its size: ``weight-port architectures``."
     return make

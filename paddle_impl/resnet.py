@@ -16,6 +16,7 @@ import paddle.nn.functional as F
 from paddle import ParamAttr, Tensor, nn
 from paddle.nn.initializer import Constant, Normal, Uniform
 
+from paddle_impl.network import Network
 from weight_port import arch
 
 
@@ -141,7 +142,7 @@ class Bottleneck(nn.Layer):
         return F.relu(y)
 
 
-class ResNet(nn.Layer):
+class ResNet(Network):
     """Images (N, in_channels, H, W) to logits (N, num_classes), of the input's dtype.
 
     Without ``include_top``, to the feature map (N, C, ceil(H/32), ceil(W/32)), C being 512 for
@@ -150,11 +151,8 @@ class ResNet(nn.Layer):
     """
 
     def __init__(self, name: str, num_classes: int, in_channels: int, include_top: bool) -> None:
-        super().__init__()
-        self.architecture = name
-        self.frozen = False
-        self.include_top = include_top
-        row = arch.architecture(name)
+        super().__init__(name, include_top)
+        row = arch.RESNETS[name]
         make = Bottleneck if row.bottleneck else BasicBlock
         stem, blocks = arch.stem(name, in_channels), arch.blocks(name)
         self.stem_names = [conv.name for conv in stem]
@@ -175,18 +173,6 @@ class ResNet(nn.Layer):
             uniform = Uniform(-bound, bound)
             weight, bias = (ParamAttr(f"fc_0.{part}_0", uniform) for part in "wb")
             self.fc = nn.Linear(cin, num_classes, weight, bias)
-
-    def freeze(self) -> None:
-        """Train the classifier alone: no gradients for the rest, whose statistics stay too."""
-        self.frozen = True
-        for name, parameter in self.named_parameters():
-            parameter.stop_gradient = not name.startswith("fc.")
-        self.train() if self.training else self.eval()
-
-    def train(self) -> None:
-        super().train()
-        for name, child in self.named_children() if self.frozen else ():
-            child.train() if name == "fc" else child.eval()
 
     def forward(self, x: Tensor) -> Tensor:
         for name in self.stem_names:

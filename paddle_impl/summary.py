@@ -8,11 +8,11 @@ import math
 
 import paddle
 
-from paddle_impl.resnet import ResNet
+from paddle_impl.network import Network
 from weight_port import arch, summaries
 
 
-def summary(model: ResNet, size: int | None = None) -> str:
+def summary(model: Network, size: int | None = None) -> str:
     """Its layers as a table: output, parameters, multiply-adds, receptive field; and the sums.
 
     One image of ``size`` pixels square, the network's own if not given, goes through ``model`` in

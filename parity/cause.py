@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.plan import PADDLE_EPSILON, Section
+from parity.plan import Section, paddle_epsilon
 
 Outputs = Callable[[str], "np.ndarray | None"]
 Weights = Callable[[], Mapping[str, Mapping[str, np.ndarray]]]
@@ -48,7 +48,7 @@ def find(
             weights=tensors["paddle"],
             first=first,
             port_weights=tensors["torch"],
-            epsilon=PADDLE_EPSILON,
+            epsilon=paddle_epsilon(model),
             precision=section.precision,
         )
     )

@@ -50,6 +50,8 @@ class Session:
             if isinstance(module, paddle.nn.BatchNorm2D):
                 module._epsilon = run["epsilon"]
                 module._momentum = run["bn_momentum"]
+            if isinstance(module, paddle.nn.Dropout):
+                module.p = 0.0  # what it drops is drawn: no two frameworks drop the same
 
         self.hooks: list[Any] = []
 
@@ -64,7 +66,10 @@ class Session:
 
     def loss(self, run: Run, images: paddle.Tensor) -> paddle.Tensor:
         """Mean cross-entropy of a batch."""
-        return F.cross_entropy(self.model(images), paddle.to_tensor(self.labels))
+        found, labels = self.model(images), paddle.to_tensor(self.labels)
+        found = found if isinstance(found, tuple) else (found,)
+        losses = [F.cross_entropy(logits, labels) for logits in found]
+        return losses[0] + work.AUXILIARY * sum(losses[1:])
 
     def scheme(self, tensors: dict[str, paddle.Tensor]) -> Any:
         """(name, array) in the scheme's names and layout."""
@@ -79,7 +84,8 @@ class Session:
         save = work.saver(run["out"])
         self.hooks += _watch(self, run, save) if run["layers"] else []
         with paddle.no_grad():
-            save("logits", to_array(self.model(self.tensor(self.images[: run["images"]], run))))
+            found = self.model(self.tensor(self.images[: run["images"]], run))
+        save("logits", to_array(found[0] if isinstance(found, tuple) else found))
 
     def gradients(self, run: Run) -> None:
         """Save the loss and its gradients by the images and by every parameter."""
@@ -162,12 +168,13 @@ def _watch(session: Session, run: Run, save: Callable[[str, np.ndarray], None]) 
 def calibrate(job: dict[str, Any]) -> None:
     """Set the batch norms' statistics to those of the job's images and save a state dict."""
     session = Session({**job, "device": "cpu"})
-    for module in session.model.sublayers():
-        if isinstance(module, paddle.nn.BatchNorm2D):
-            module._momentum = 0.0  # new statistics = the batch's
+    norms = [m for m in session.model.sublayers() if isinstance(m, paddle.nn.BatchNorm2D)]
+    for module in norms:
+        module._momentum = 0.0  # new statistics = the batch's
     session.model.train()
     with paddle.no_grad():
-        session.model(to_tensor(session.images))
+        if norms:
+            session.model(to_tensor(session.images))
     paddle.save(session.model.state_dict(), job["out"])
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from weight_port import arch
+from weight_port import arch, classic
+from weight_port.classic_rows import LOCAL_SIZE
 
 KINDS = ("forward", "isolated", "gradients", "training")
 MODES = ("eval", "train")
@@ -25,20 +26,47 @@ def _float32(value: float) -> float:
     return float(np.float32(value))
 
 
-PADDLE_EPSILON = _float32(arch.BN_EPS)  # 9.999999747378752e-06
+def paddle_epsilon(model: str) -> float:
+    """Of a network's batch norms, as Paddle stores it: 1e-5 is 9.999999747378752e-06."""
+    return _float32(arch.architecture(model).epsilon)
+
+
 BN_MOMENTUM = _float32(arch.BN_MOMENTUM)
 # A rate at which a few steps of a network nobody trained stay near its start: what is compared is
 # the update, not how fast two roundings part.
 MOMENTUM, WEIGHT_DECAY, RATE = _float32(0.9), _float32(1e-4), 0.001
 
 
-def pool_gradient(pixels: int) -> float:
-    """What Paddle's average pool over ``pixels`` sends back, over what it should: near 1.
+def _share(values: int) -> float:
+    """1 / values as a float32, times values."""
+    return _float32(1 / values) * values
 
-    On a CPU its backward pass multiplies by 1 / pixels as a float32, in float64 too (measured,
-    paddlepaddle 3.3.1: 2.0e-8 at 7x7, 0 where pixels is a power of 2); PyTorch's divides.
+
+AVERAGES = ("avg_pool", "mean_pool", "adaptive_pool", "local_norm")
+
+
+def pool_gradients(layer: arch.Layer, side: int) -> np.ndarray:
+    """What Paddle's average pool sends back, over what it should: near 1, (H', W') float64.
+
+    On a CPU its backward pass multiplies by 1 / pixels of a window as a float32, in float64 too;
+    PyTorch's divides (measured, paddlepaddle 3.3.1: 2.0e-8 at 7x7, 0 at powers of 2).
+    ``side`` is the height and width of the layer's input, whose windows may be cut at its end.
+    Local response normalisation has such a pool inside, over channels: (1, 1).
     """
-    return float(np.float32(1 / pixels)) * pixels
+    if layer.kind == "local_norm":
+        return np.array([[_share(LOCAL_SIZE)]])
+    if layer.kind == "mean_pool":
+        count = classic.output_side(side, layer)
+        starts = [i * layer.stride - layer.pad for i in range(count)]
+        ends = [start + layer.kernel for start in starts]
+    else:  # to 1 pixel, or to so many that windows may overlap
+        count = 1 if layer.kind == "avg_pool" else layer.kernel
+        starts = [i * side // count for i in range(count)]
+        ends = [-(-(i + 1) * side // count) for i in range(count)]
+    lengths = [min(end, side) - max(start, 0) for start, end in zip(starts, ends, strict=True)]
+    pixels = np.outer(lengths, lengths)
+    found: np.ndarray = np.vectorize(_share, otypes=[float])(pixels)
+    return found
 
 
 @dataclass(frozen=True)
@@ -90,21 +118,23 @@ def rates(steps: int) -> list[float]:
 def _outputs(kind: str, mode: str, model: str, steps: int) -> Iterator[Output]:
     """In the order in which they are computed, so that the first that differs is the first.
 
-    The gradient of a convolution's bias is left out in training mode: the batch norm after it
-    subtracts the batch's mean, and so the bias, and what is left is rounding about zero.
+    The gradient of a convolution's bias is left out in training mode where a batch norm follows: it
+    subtracts the batch's mean, and so the bias, and what is left is rounding about zero. An
+    auxiliary classifier is there in training mode alone.
     """
-    layers = arch.layers(model)
+    layers = [layer for layer in arch.layers(model) if mode == "train" or not layer.head]
+    normed = arch.architecture(model).normed
     tensors = [(layer.name, parameter) for layer in layers for parameter in layer.parameters]
     if kind in ("forward", "isolated"):
         for row in layers:
-            ends = row.kind in ("block", "max_pool")
+            ends = row.kind in ("block", "max_pool", "concat")
             yield Output(row.name, "layer", layer=row.name, ends_block=ends)
     if kind == "forward":
         yield Output("logits", "logits", layer=layers[-1].name)
     if kind == "gradients":
         yield Output("loss", "gradient")
         for layer, parameter in reversed(tensors):
-            nil = parameter.role == "bias" and mode == "train"
+            nil = parameter.role == "bias" and mode == "train" and normed
             if parameter.role not in ("mean", "variance") and not nil:
                 yield Output(parameter.name, "gradient", layer=layer, role=parameter.role)
         yield Output("images", "gradient")
@@ -163,7 +193,7 @@ def _run(kind: str, mode: str, precision: str, out: str, **more: Any) -> dict[st
         "mode": mode,
         "precision": precision,
         "out": out,
-        "epsilon": PADDLE_EPSILON,
+        "epsilon": None,  # of the batch norms
         "bn_momentum": BN_MOMENTUM,
         "layers": True,
         "images": None,  # how many, where not all
@@ -199,13 +229,17 @@ def _of_kind(framework: str, kind: str, mode: str, options: Options) -> Iterator
 OWN_EPSILON = "own-epsilon"
 
 
-def runs(framework: str, options: Options) -> list[dict[str, Any]]:
+def runs(framework: str, model: str, options: Options) -> list[dict[str, Any]]:
     """The runs of a framework's worker, in order."""
+    row = arch.architecture(model)
     found = [
-        run for kind, mode in _wanted(options) for run in _of_kind(framework, kind, mode, options)
+        {**run, "epsilon": paddle_epsilon(model)}
+        for kind, mode in _wanted(options)
+        for run in _of_kind(framework, kind, mode, options)
     ]
-    if framework == "torch" and REFERENCE in options.precisions and "eval" in options.modes:
-        own = _run("forward", "eval", REFERENCE, OWN_EPSILON, epsilon=arch.BN_EPS, layers=False)
+    exact = REFERENCE in options.precisions and "eval" in options.modes and row.normed
+    if framework == "torch" and exact:
+        own = _run("forward", "eval", REFERENCE, OWN_EPSILON, epsilon=row.epsilon, layers=False)
         own["images"] = 1  # enough to show an effect of 1e-11
         found.append(own)
     return found

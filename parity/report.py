@@ -7,12 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tabulate import tabulate
 
 from parity import context, metrics, page
 from parity.found import Found, Report
 from parity.launch import settings
-from parity.plan import PADDLE_EPSILON, Output, pool_gradient
+from parity.plan import AVERAGES, Output, paddle_epsilon, pool_gradients
 from parity.precision import FACTOR
 from weight_port import arch, disk
 
@@ -48,7 +49,7 @@ def as_json(report: Report) -> Record:
         "frameworks": {side: dict(said) for side, said in report.said.items()},
         "threads": report.threads,
         "options": asdict(report.options),
-        "bn_epsilon": PADDLE_EPSILON,
+        "bn_epsilon": paddle_epsilon(report.model),
         "own_epsilon_effect": report.epsilon_effect,
         "metrics": {
             "factor": FACTOR,
@@ -64,7 +65,7 @@ def as_json(report: Report) -> Record:
 def _section(model: str, found: Found) -> Record:
     section, layers = found.section, {layer.name: layer for layer in arch.layers(model)}
     outputs = [
-        {**_place(output, layers.get(output.layer)), **comparison.as_json()}
+        {**_place(model, output, layers.get(output.layer)), **comparison.as_json()}
         for output, comparison in zip(section.outputs, found.outputs, strict=False)
     ]
     wrong = [output["name"] for output in outputs if not output["passed"]]
@@ -82,18 +83,15 @@ def _section(model: str, found: Found) -> Record:
     }
 
 
-def _place(output: Output, layer: arch.Layer | None) -> Record:
+def _place(model: str, output: Output, layer: arch.Layer | None) -> Record:
     """Where in the network an output belongs."""
     if layer is None:
         return {"what": output.what, "layer": None, "type": output.name, "stage": "ends"}
-    stage = f"stage {layer.block.stage}" if layer.block else "stem"
-    if layer.kind in ("linear", "avg_pool"):
-        stage = "classifier"
     return {
         "what": output.what,
         "layer": layer.name,
         "type": output.role or layer.kind,
-        "stage": stage,
+        "stage": arch.part(model, layer),
     }
 
 
@@ -193,25 +191,31 @@ def _facts(record: Record) -> list[str]:
         )
     exact = [s for s in record["sections"] if s["precision"] == "float64"]
     pooled = any(section["kind"] in ("gradients", "training") for section in exact)
-    if pooled and record["device"] == "cpu":
+    if pooled and record["device"] == "cpu" and (effect := _pool_effect(record)):
         lines.append(
             "gradients in float64: Paddle's average pool multiplies by 1/n as a float32 on its way "
-            f"back, PyTorch ran with the same (its own would be {_pool_effect(record):.1e} away)"
+            f"back, PyTorch ran with the same (its own would be {effect:.1e} away)"
         )
+    own = arch.architecture(record["model"]).epsilon
     if (effect := record["own_epsilon_effect"]) is not None:
         lines.append(
-            f"batch norm's epsilon: Paddle stores 1e-5 as a float32, {PADDLE_EPSILON!r}; PyTorch "
-            f"ran with the same (its own 1e-5 would move the float64 logits by {effect:.1e})"
+            f"batch norm's epsilon: Paddle stores {own:g} as a float32, {record['bn_epsilon']!r}; "
+            f"PyTorch ran with the same (its own {own:g} would move the float64 logits by "
+            f"{effect:.1e})"
         )
     return lines
 
 
 def _pool_effect(record: Record) -> float:
-    """How far the gradients of the two average pools are apart, relatively."""
-    last = next(layer for layer in reversed(arch.layers(record["model"])) if layer.kind == "block")
-    shapes = {o["name"]: o["shape"] for s in record["sections"] for o in s["outputs"]}
-    _, _, height, width = shapes[last.name]
-    return abs(pool_gradient(height * width) - 1)
+    """How far the gradients of the two frameworks' average pools are apart at most, relatively."""
+    model = record["model"]
+    sides = arch.sides(model, record["images"][-1])
+    found = (
+        float(np.abs(pool_gradients(layer, sides[layer.name][0]) - 1).max(initial=0.0))
+        for layer in arch.layers(model)
+        if layer.kind in AVERAGES
+    )
+    return max(found, default=0.0)
 
 
 def text(record: Record, every: bool = False) -> str:

@@ -50,7 +50,7 @@ def job(
     turn: Path | None,
 ) -> dict[str, Any]:
     """What a worker is told: every run with its folders; Paddle's are where layers are fed from."""
-    runs = plan.runs(framework, options)
+    runs = plan.runs(framework, subject.model, options)
     for run in runs:
         for key, root in (("out", framework), ("inputs", framework), ("feed", "paddle")):
             run[key] = run[key] and str(roots[root] / run[key])

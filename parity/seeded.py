@@ -37,7 +37,23 @@ def start(parameter: arch.Parameter, random: np.random.Generator) -> np.ndarray 
     return None
 
 
-def draw(name: str, seed: int, num_classes: int | None = None) -> dict[str, np.ndarray]:
+def _plain(
+    layer: arch.Layer, parameter: arch.Parameter, random: np.random.Generator
+) -> np.ndarray | None:
+    """A classic network's weight, whose values stay near those that come in: with no batch norm to
+    calibrate, the papers' own beginnings fade or grow from layer to layer."""
+    shape, role = parameter.shape, parameter.role
+    if role not in ("weight", "linear_weight"):
+        return None
+    fan_in = shape[0] if role == "linear_weight" else math.prod(shape[1:])
+    gain = 2.0 if layer.activation == "relu" else 1.0
+    drawn: np.ndarray = random.standard_normal(shape) * math.sqrt(gain / fan_in)
+    return drawn
+
+
+def draw(
+    name: str, seed: int, num_classes: int | None = None, hidden: int | None = None
+) -> dict[str, np.ndarray]:
     """Float32 tensors of an architecture in the dialect paddle1, equal for equal seeds.
 
     Convolutions and the classifier: He et al. (2015). Batch norms: scales near 1 and offsets
@@ -47,7 +63,8 @@ def draw(name: str, seed: int, num_classes: int | None = None) -> dict[str, np.n
     # A block whose last batch norm has a scale near 1 adds as much as its shortcut carries, and
     # rounding grows tenfold over 50 blocks; trained networks keep it small (Goyal et al.,
     # "Accurate, Large Minibatch SGD", 2017, start it at 0).
-    last = "branch2c" if arch.architecture(name).bottleneck else "branch2b"
+    row = arch.architecture(name)
+    last = "branch2c" if row.bottleneck else "branch2b"
     # Without a shortcut rounding grows in every layer, and least where its ReLUs let most through.
     centres = {"variance": 1.0, "scale": 1.0, "last scale": 0.25, "active offset": 1.0}
     spreads = {
@@ -60,7 +77,8 @@ def draw(name: str, seed: int, num_classes: int | None = None) -> dict[str, np.n
     }
 
     def tensor(layer: arch.Layer, parameter: arch.Parameter) -> np.ndarray:
-        shape, role, drawn = parameter.shape, parameter.role, start(parameter, random)
+        shape, role = parameter.shape, parameter.role
+        drawn = _plain(layer, parameter, random) if layer.sources else start(parameter, random)
         if drawn is not None:
             return drawn
         added = layer.block is None or layer.block.added
@@ -70,7 +88,7 @@ def draw(name: str, seed: int, num_classes: int | None = None) -> dict[str, np.n
             role = "active offset"
         return centres.get(role, 0.0) + spreads.get(role, 0.0) * random.standard_normal(shape)
 
-    layers = arch.layers(name, num_classes)
+    layers = arch.layers(name, num_classes, hidden=hidden)
     return {
         parameter.name: tensor(layer, parameter).astype(np.float32)
         for layer in layers

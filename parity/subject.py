@@ -48,7 +48,10 @@ def check_weights(path: Path, model: str) -> weight_port.Detection:
 
 
 def _batch(given: Given, model: str, channels: int, where: str) -> np.ndarray:
-    size = arch.architecture(model).size if given.size is None else given.size
+    row = arch.architecture(model)
+    size = row.size if given.size is None else given.size
+    if row.fixed and size != row.size:
+        raise UsageError(f"{model}: takes images of {row.size} pixels alone, not {size}")
     if not given.images:
         return images.made(COUNT, channels, size, given.seed)
     if channels != 3:
@@ -66,7 +69,7 @@ def subject(model: str, given: Given, folder: Path, say: Say) -> Subject:
     path = given.weights
     if path is None:
         path = folder / f"{model}-seed{given.seed}.pdparams"
-        batch = _batch(given, model, 3, model)
+        batch = _batch(given, model, arch.architecture(model).in_channels, model)
         say(f"{model}: weights drawn from seed {given.seed}, calibrated in Paddle")
         seeded.make(model, batch, path, seed=given.seed)
         found = check_weights(path, model)

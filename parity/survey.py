@@ -65,7 +65,8 @@ def survey(names: Sequence[str], out: Path) -> list[Row]:
     rows: list[Row] = []
     said: dict[str, Any] = {}
     for name in names:
-        given = Given(size=min(SIZE, arch.architecture(name).size))
+        row = arch.architecture(name)
+        given = Given(size=row.size if row.fixed else min(SIZE, row.size))
         with tempfile.TemporaryDirectory(prefix="resnet-parity-") as folder:
             one = subject(name, given, Path(folder), _say)
             found = run(one, _OPTIONS, say=_say)

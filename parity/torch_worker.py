@@ -13,8 +13,9 @@ import torch.nn.functional as F
 import pytorch_impl
 from parity import work
 from parity.launch import serve
-from parity.plan import pool_gradient
+from parity.plan import AVERAGES, pool_gradients
 from pytorch_impl.checkpoint import to_tensor
+from weight_port import arch
 
 Run = dict[str, Any]
 DTYPES = {"tf32": torch.float32}  # a precision that is no dtype
@@ -51,8 +52,10 @@ class Session:
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.eps = run["epsilon"]
                 module.momentum = 1 - run["bn_momentum"]
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0  # what it drops is drawn: no two frameworks drop the same
 
-        self.hooks = [_like_paddle(self.model)] if self._scaled(run) else []
+        self.hooks = _like_paddle(self.model, self.images) if self._scaled(run) else []
 
     def _scaled(self, run: Run) -> bool:
         """Whether gradients are to be those of Paddle's average pool: measured on CPUs alone."""
@@ -72,7 +75,10 @@ class Session:
     def loss(self, run: Run, images: torch.Tensor) -> torch.Tensor:
         """Mean cross-entropy of a batch."""
         labels = torch.from_numpy(self.labels.copy()).to(self.device)
-        return F.cross_entropy(self.model(images), labels)
+        found = self.model(images)
+        found = found if isinstance(found, tuple) else (found,)
+        losses = [F.cross_entropy(logits, labels) for logits in found]
+        return losses[0] + work.AUXILIARY * sum(losses[1:])
 
     def scheme(self, tensors: dict[str, torch.Tensor]) -> Any:
         """(name, array) in the scheme's names and layout."""
@@ -87,7 +93,8 @@ class Session:
         save = work.saver(run["out"])
         self.hooks += _watch(self, run, save) if run["layers"] else []
         with torch.inference_mode():
-            save("logits", to_array(self.model(self.tensor(self.images[: run["images"]], run))))
+            found = self.model(self.tensor(self.images[: run["images"]], run))
+        save("logits", to_array(found[0] if isinstance(found, tuple) else found))
 
     def gradients(self, run: Run) -> None:
         """Save the loss and its gradients by the images and by every parameter."""
@@ -121,13 +128,39 @@ class Session:
             save("loss", to_array(loss))
 
 
-def _like_paddle(model: Any) -> Any:
-    """A hook that scales what goes back through the last pool as Paddle does."""
+def _like_paddle(model: Any, images: np.ndarray) -> list[Any]:
+    """Hooks that scale what goes back through an average pool as Paddle does."""
+    sides, modules = arch.sides(model.architecture, images.shape[2]), dict(model.named_modules())
+    hooks = []
+    for layer in arch.layers(model.architecture):
+        if layer.kind in AVERAGES:
+            factors = torch.from_numpy(pool_gradients(layer, sides[layer.name][0]))
+            hook = _local_hooks if layer.kind == "local_norm" else _pool_hooks
+            hooks += hook(modules[layer.path], factors)
+    return hooks
 
-    def scale(_module: Any, given: tuple[torch.Tensor, ...], _: Any) -> tuple[torch.Tensor]:
-        return (given[0] * pool_gradient(given[0].shape[2] * given[0].shape[3]),)
 
-    return model.pool5.register_full_backward_hook(scale)
+def _pool_hooks(pool: torch.nn.Module, factors: torch.Tensor) -> list[Any]:
+    def before(_module: Any, given: Any) -> tuple[torch.Tensor]:
+        return (given[0] * factors,)
+
+    return [pool.register_full_backward_pre_hook(before)]
+
+
+def _local_hooks(norm: Any, factor: torch.Tensor) -> list[Any]:
+    """The gradient of ``x * d`` is a sum, for ``x`` and for ``d``: the pool is in the second."""
+    held: list[torch.Tensor] = []
+
+    def before(_module: Any, given: tuple[torch.Tensor, ...]) -> None:
+        held[:] = [given[0].detach()]
+
+    def after(_module: Any, found: Any, given: Any) -> tuple[torch.Tensor]:
+        x = held.pop()
+        mean = F.avg_pool3d(F.pad(x.square()[:, None], (0, 0, 0, 0, 2, 2)), (norm.size, 1, 1), 1)
+        first = given[0] * (norm.k + norm.alpha * mean[:, 0]) ** -norm.beta
+        return (first + factor * (found[0] - first),)
+
+    return [norm.register_forward_pre_hook(before), norm.register_full_backward_hook(after)]
 
 
 def _dtype(precision: str) -> torch.dtype:
@@ -181,12 +214,13 @@ def _watch(session: Session, run: Run, save: Callable[[str, np.ndarray], None]) 
 def calibrate(job: dict[str, Any]) -> None:
     """Set the batch norms' statistics to those of the job's images and save a state dict."""
     session = Session({**job, "device": "cpu"})
-    for module in session.model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = 1.0  # new statistics = the batch's
+    norms = [m for m in session.model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    for module in norms:
+        module.momentum = 1.0  # new statistics = the batch's
     session.model.train()
     with torch.no_grad():
-        session.model(to_tensor(session.images))
+        if norms:
+            session.model(to_tensor(session.images))
     torch.save(session.model.state_dict(), job["out"])
 
 

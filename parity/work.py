@@ -16,6 +16,7 @@ from parity.precision import PRECISIONS
 from weight_port import arch, dialects
 
 Run = dict[str, Any]
+AUXILIARY = 0.3  # weight of an auxiliary classifier's loss: Szegedy et al. (2014), section 5
 
 
 def inputs(job: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,13 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor
 
+from pytorch_impl.alexnet import AlexNet
+from pytorch_impl.googlenet import GoogLeNet
+from pytorch_impl.lenet import LeNet
+from pytorch_impl.network import Classic, Network
+from pytorch_impl.nin import NIN
 from pytorch_impl.resnet import ResNet
+from pytorch_impl.vgg import VGG
 from weight_port import arch
 
 
@@ -16,13 +22,45 @@ def softmax(logits: Tensor) -> Tensor:
     return F.softmax(logits, dim=1)
 
 
-def _variant(name: str) -> Callable[..., ResNet]:
-    """The function that makes the network of a row of ``weight_port.arch``, called as the row."""
-    classes = arch.architecture(name).classes
+# Of the classic networks, by their rows' family.
+FAMILIES: dict[str, type[Classic]] = {
+    "lenet": LeNet,
+    "alexnet": AlexNet,
+    "nin": NIN,
+    "vgg": VGG,
+    "googlenet": GoogLeNet,
+}
 
-    def make(num_classes: int = classes, in_channels: int = 3, include_top: bool = True) -> ResNet:
+
+def _resnet(name: str) -> Callable[..., Network]:
+    row = arch.RESNETS[name]
+
+    def make(
+        num_classes: int = row.classes, in_channels: int = row.in_channels, include_top: bool = True
+    ) -> Network:
         return ResNet(name, num_classes, in_channels, include_top)
 
+    return make
+
+
+def _classic(name: str) -> Callable[..., Network]:
+    row = arch.CLASSICS[name]
+    family = FAMILIES[row.family]
+
+    def make(
+        num_classes: int = row.classes,
+        in_channels: int = row.in_channels,
+        include_top: bool = True,
+        hidden: int = row.hidden,
+    ) -> Network:
+        return family(name, num_classes, in_channels, include_top, hidden)
+
+    return make
+
+
+def _variant(name: str) -> Callable[..., Network]:
+    """The function that makes the network of a row of ``weight_port.arch``, called as the row."""
+    make = _classic(name) if name in arch.CLASSICS else _resnet(name)
     make.__name__ = make.__qualname__ = name
     make.__doc__ = f"The network of the row {name!r}; its size: ``weight-port architectures``."
     return make

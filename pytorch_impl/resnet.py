@@ -12,6 +12,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pytorch_impl.network import Network
 from weight_port import arch
 
 
@@ -114,7 +115,7 @@ class Bottleneck(nn.Module):
         return F.relu(y, inplace=True)
 
 
-class ResNet(nn.Module):
+class ResNet(Network):
     """Images (N, in_channels, H, W) to logits (N, num_classes), of the input's dtype.
 
     Without ``include_top``, to the feature map (N, C, ceil(H/32), ceil(W/32)), C being 512 for
@@ -123,11 +124,8 @@ class ResNet(nn.Module):
     """
 
     def __init__(self, name: str, num_classes: int, in_channels: int, include_top: bool) -> None:
-        super().__init__()
-        self.architecture = name
-        self.frozen = False
-        self.include_top = include_top
-        row = arch.architecture(name)
+        super().__init__(name, include_top)
+        row = arch.RESNETS[name]
         make = Bottleneck if row.bottleneck else BasicBlock
         stem, blocks = arch.stem(name, in_channels), arch.blocks(name)
         self.stem_names = [conv.name for conv in stem]
@@ -145,19 +143,6 @@ class ResNet(nn.Module):
             self.pool5 = nn.AdaptiveAvgPool2d(1)
             # nn.Linear draws from Uniform(-1/sqrt(C), 1/sqrt(C)), as the Paddle 1.x program did.
             self.fc = nn.Linear(blocks[-1].out_channels, num_classes)
-
-    def freeze(self) -> None:
-        """Train the classifier alone: no gradients for the rest, whose statistics stay too."""
-        self.frozen = True
-        for name, parameter in self.named_parameters():
-            parameter.requires_grad_(name.startswith("fc."))
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> ResNet:
-        super().train(mode)
-        for name, child in self.named_children() if self.frozen else ():
-            child.train(mode and name == "fc")
-        return self
 
     def forward(self, x: Tensor) -> Tensor:
         for name in self.stem_names:

@@ -15,6 +15,7 @@ from faulty import Array, Instead, Weights
 from parity import images
 from parity.diagnosis import kernels, wiring
 from weight_port import arch
+from weight_port.classic_rows import LOCAL_ALPHA
 
 RANDOM = np.random.default_rng(8)
 NEXT = ("resnext50_32x4d", 100, "res2c")
@@ -332,6 +333,36 @@ FAULTS = {
     "no ReLU at the end of a plain block": Fault(
         "relu_missing", "res3b", "at the block's end", instead={"res3b": by_torch(lambda x: x)},
         network=("plain18", 100, "res3b"),
+    ),
+    "no ReLU in NIN": Fault(
+        "relu_missing", "cccp1", "without the ReLU after conv1",
+        instead={"cccp1": on_raw("conv1")}, network=("nin_cifar", 10, "cccp1"),
+    ),
+    "the largest of a window": Fault(
+        "mean_pool_maximum", "pool2", "not its mean",
+        instead={"pool2": by_torch(lambda x: F.max_pool2d(x, 3, 2, 0, ceil_mode=True))},
+        network=("nin_cifar", 10, "pool2"),
+    ),
+    "alpha of the paper taken for a mean's": Fault(
+        "local_norm", "norm1", "alpha for the factor of the window's mean",
+        instead={"norm1": by_torch(
+            lambda x: F.local_response_norm(x, 5, LOCAL_ALPHA / 5, 0.75, 1.0))},
+        network=("googlenet", 10, "norm1"), precisions=("float64",),
+    ),
+    "AlexNet's constant in GoogLeNet": Fault(
+        "local_norm", "norm1", "adds 2, not 1",
+        instead={"norm1": by_torch(lambda x: F.local_response_norm(x, 5, LOCAL_ALPHA, 0.75, 2.0))},
+        network=("googlenet", 10, "norm1"),
+    ),
+    "branches joined in another order": Fault(
+        "branch_order", "inception_3a", "1x1, 5x5, 3x3, pool_proj",
+        instead={"inception_3a": by_torch(lambda a, b, c, d: torch.cat((a, c, b, d), 1))},
+        network=("googlenet", 10, "inception_3a"),
+    ),
+    "dropout that scales in evaluation": Fault(
+        "dropout_scale", "fc", "dropout multiplies by 0.8",
+        instead={"fc": lambda step, xs, _: wiring.compute(step, (xs[0] * xs[0].dtype.type(0.8),))},
+        network=("googlenet_bn", 10, "fc"),
     ),
     "no bias": Fault(
         "conv_bias_missing", "res2b_branch2a", "load the convolution's bias",

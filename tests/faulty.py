@@ -63,7 +63,8 @@ def run(
         else:
             inputs = wiring.prepare(feed, raw)
             parameters = {p.role: weights[p.name].astype(dtype) for p in layer.parameters}
-            step = wiring.Step(layer, parameters, epsilon, arch.architecture(name).pool1)
+            bias = getattr(arch.architecture(name), "local_bias", 2.0)
+            step = wiring.Step(layer, parameters, epsilon, bias)
             output = change(step, inputs, outputs) if change else wiring.compute(step, inputs)
             outputs[layer.name] = output.astype(dtype)
         yield layer.name, outputs[layer.name]

@@ -187,7 +187,7 @@ def test_load_says_what_a_wrapped_checkpoint_lacks(tmp_path: Path, side) -> None
     torch.save(wrapped, tmp_path / "part.pth")
     with pytest.raises(weight_port.MismatchError, match="bn3a_branch2a_variance"):
         side.load(tmp_path / "part.pth")
-    with pytest.raises(weight_port.DialectError, match="fit no ResNet"):
+    with pytest.raises(weight_port.DialectError, match="fit no network"):
         side.load(tmp_path / "part.pth", architecture="cifar_resnet50")
     with pytest.raises(weight_port.MismatchError, match="of resnet20, the model is resnet20_b"):
         side.load_weights(side.resnet20_b(), state(reference("resnet20")))

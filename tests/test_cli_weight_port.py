@@ -79,7 +79,7 @@ def test_inspect_says_of_other_files_that_it_knows_no_dialect(tmp_path) -> None:
     weight_port.write(tmp_path / "x.safetensors", {"a": np.zeros((3, 4)), "b": np.zeros(5)})
     said = succeeds("inspect", tmp_path / "x.safetensors")
     assert "values        17" in said
-    assert "dialect       none: the names fit no ResNet in paddle1 or " in said
+    assert "dialect       none: the names fit no network in paddle1 or " in said
     assert "architecture" not in said
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import paddle
@@ -161,8 +162,12 @@ def test_without_the_top_the_classifier_is_all_that_goes(dialect: str, name: str
     if dialects.DIALECTS[dialect].linear is None:
         assert whole == headless
         return
-    assert [key for key in whole if key not in headless] == list(whole)[-2:]
-    assert {whole[key].layer for key in set(whole) - set(headless)} == {"fc"}
+    gone = [key for key in whole if key not in headless]
+    if name in arch.RESNETS:
+        assert gone == list(whole)[-2:]
+        assert {whole[key].layer for key in gone} == {"fc"}
+    assert gone == [key for key, entry in whole.items() if entry.layer in arch.top_layers(name)]
+    assert gone
 
 
 def shapes_of(model) -> dict[str, tuple[int, ...]]:
@@ -176,7 +181,8 @@ def shapes_by_table(dialect: str, name: str, num_classes: int) -> dict[str, tupl
 @pytest.mark.parametrize("name", STANDARD)
 def test_torchvision_has_these_keys_and_shapes_in_this_order(name: str) -> None:
     with torch.device("meta"):
-        real = shapes_of(getattr(torchvision.models, name)(num_classes=7))
+        make = OF_TORCHVISION.get(name) or partial(getattr(torchvision.models, name), num_classes=7)
+        real = shapes_of(make())
     table = shapes_by_table("torchvision", name, 7)
     assert table == real
     # Within a block torchvision lists bn1 before conv2 and the shortcut last, as we do.
@@ -189,10 +195,17 @@ def test_paddle_vision_has_these_keys_and_shapes(name: str) -> None:
     assert shapes_by_table("paddle.vision", name, 7) == real
 
 
+OF_TORCHVISION = {
+    "alexnet_owt": partial(torchvision.models.alexnet, num_classes=7),
+    "googlenet_bn": partial(torchvision.models.googlenet, num_classes=7, init_weights=False),
+}
+
+
 @pytest.mark.parametrize("name", dialects.DIALECTS["torchvision"].holds)
 def test_torchvision_has_every_network_that_its_row_holds(name: str) -> None:
     with torch.device("meta"):
-        real = shapes_of(getattr(torchvision.models, name)(num_classes=7))
+        make = OF_TORCHVISION.get(name) or partial(getattr(torchvision.models, name), num_classes=7)
+        real = shapes_of(make())
     assert shapes_by_table("torchvision", name, 7) == real
 
 
@@ -283,6 +296,7 @@ def test_a_few_lost_tensors_do_not_change_what_a_file_is(fake, row, random, lost
     dialect, name = row
     tensors = fake(dialect, name)
     stem, *others = tensors
+    lost = min(lost, len(others) // 4)
     kept = [stem, *random.sample(others, len(others) - lost)]
     found = weight_port.detect({key: tensors[key] for key in kept})
     # A form that has lost its shortcuts may be taken for the one that has none.
@@ -322,7 +336,7 @@ def test_convolutions_alone_are_an_error_that_names_both() -> None:
         for key, entry in dialects.keys("torchvision", "resnet50").items()
         if entry.parameter and entry.parameter.role == "weight"
     }
-    with pytest.raises(weight_port.DialectError, match="the names fit no ResNet") as raised:
+    with pytest.raises(weight_port.DialectError, match="the names fit no network") as raised:
         weight_port.detect(convs)
     for dialect in LIBRARIES:
         assert f"53 of its 53 names are those of resnet50 in {dialect}" in str(raised.value)
@@ -340,7 +354,7 @@ def test_foreign_names_are_an_error_that_shows_them(names: list[str], said: str)
 def test_a_named_dialect_limits_the_choice(fake) -> None:
     tensors = fake("torchvision", "resnet18")
     assert weight_port.detect(tensors, "torchvision").architecture == "resnet18"
-    with pytest.raises(weight_port.DialectError, match="fit no ResNet in paddle1 "):
+    with pytest.raises(weight_port.DialectError, match="fit no network in paddle1 "):
         weight_port.detect(tensors, "paddle1")
 
 
@@ -372,7 +386,7 @@ def test_a_named_architecture_limits_the_choice(fake) -> None:
     assert (found.architecture, found.twins) == ("resnet50_v1", ())
     with pytest.raises(weight_port.DialectError, match="unknown architecture 'resnet51': one of r"):
         weight_port.detect(tensors, architecture="resnet51")
-    with pytest.raises(weight_port.DialectError, match="fit no ResNet"):
+    with pytest.raises(weight_port.DialectError, match="fit no network"):
         weight_port.detect(tensors, architecture="resnet18_vd")
 
 

@@ -239,7 +239,7 @@ PROGRAMS: dict[str, tuple[bytes, bytes, str]] = {
         field(1, field(3, field(2, field(1, 7) + field(3, field(1, DIMS * (SIZE // 3))))
                        + field(3, 1))), WEIGHTS, "an endless shape"),
     "operands of one hash": (hashes(), WEIGHTS, "not a Paddle program"),
-    "empty records": (b"", empty_record() * (SIZE // 24), "all but empty|no ResNet of ours"),
+    "empty records": (b"", empty_record() * (SIZE // 24), "all but empty|no network of ours"),
     "a record's dims": (b"", empty_record(DIMS * (SIZE // 3)), "an endless shape"),
 }  # fmt: skip
 

@@ -427,7 +427,7 @@ def test_load_takes_the_form_that_is_named(tmp_path, implementation) -> None:
     assert named.conv1.conv.weight.numpy(**FORCE.get(implementation, {})).tobytes() == (
         model.conv1.conv.weight.detach().numpy().tobytes()
     )
-    with pytest.raises(weight_port.DialectError, match="fit no ResNet"):
+    with pytest.raises(weight_port.DialectError, match="fit no network"):
         implementation.load(tmp_path / "net.safetensors", architecture="resnet101_caffe")
 
 

@@ -27,22 +27,39 @@ def cells(text: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("side", BOTH)
 @pytest.mark.parametrize(
-    "name", ["resnet50", "resnet18_vd", "resnet18_text", "resnet20", "plain18"]
+    "name",
+    [
+        "resnet50",
+        "resnet18_vd",
+        "resnet18_text",
+        "resnet20",
+        "plain18",
+        "lenet5",
+        "nin_cifar",
+        "googlenet",
+        "googlenet_bn",
+    ],
 )
 def test_every_layer_with_what_it_gives_and_holds(side: Any, name: str) -> None:
     said = side.summary(side.MODELS[name]())
     found = cells(said)
     layers = arch.layers(name)
-    skipped = {"pool1"} if name == "resnet20" else set()
+    skipped = {"pool1"} if name == "resnet20" else {x.name for x in layers if x.head}
     assert list(found) == [layer.name for layer in layers if layer.name not in skipped]
-    trainable = arch.count_trainable(arch.parameters(name))
+    heads = tuple(p for layer in layers if layer.head for p in layer.parameters)
+    in_heads = arch.count_trainable(heads)
+    trainable = arch.count_trainable(arch.parameters(name)) - in_heads
     assert f"{trainable:,} trainable parameters" in said
+    assert (f"{in_heads:,} more in the auxiliary classifiers" in said) == bool(in_heads)
     assert f"{arch.multiply_adds(name) / 1e9:.3g} GMACs per image" in said
     row = arch.architecture(name)
+    sides = arch.sides(name, row.size)
     for layer in layers:
+        if layer.head:
+            continue
         own = arch.count_trainable(layer.parameters)
         assert (f"{own:,}" in found[layer.name]) == bool(own), layer.name
-        side_of = arch.output_side(row.size, layer, row)
+        side_of = sides[layer.name][1]
         shape = [1, layer.out_channels] + ([] if layer.kind == "linear" else [side_of, side_of])
         assert found[layer.name][:2] == [layer.kind, " × ".join(map(str, shape))]
     work = sum(int(line[3].replace(",", "")) for line in found.values() if len(line) == 5)

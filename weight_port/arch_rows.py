@@ -1,4 +1,4 @@
-"""The networks as data: one table.
+"""The ResNets as data: one table.
 
 He et al., "Deep Residual Learning for Image Recognition" (2015), table 1 and, for CIFAR, section
 4.2, with the stride on the 3x3 convolution of a bottleneck ("v1.5") unless the row says otherwise.
@@ -31,6 +31,10 @@ class Architecture:
     biased: bool = False  # convolutions have a bias, although a batch norm follows
     year: int = 2015  # of the paper
 
+    # What a classic network's row says, for those who ask any row.
+    in_channels, hidden, fixed, normed, epsilon = 3, 0, False, True, 1e-5
+    activation = "relu"
+
     @property
     def classes(self) -> int:
         """Of the data set that the network was made for."""
@@ -43,7 +47,7 @@ class Architecture:
 
     @property
     def convolutions(self) -> int:
-        """How many there are; each brings ``tensors_each``."""
+        """How many there are, projections too."""
         in_first = self.bottleneck or self.first_projection
         projections = len(self.blocks) - (not in_first) if self.projected else 0
         main = sum(self.blocks) * (3 if self.bottleneck else 2)
@@ -63,9 +67,9 @@ class Architecture:
         return sum(self.blocks) * (3 if self.bottleneck else 2) + 2
 
     @property
-    def tensors_each(self) -> int:
-        """Tensors that a convolution brings: its weights, a bias, its batch norm's four."""
-        return 5 + self.biased
+    def counts(self) -> tuple[int, int]:
+        """How many convolutions and linear layers there are."""
+        return self.convolutions, 1
 
     @property
     def tensors(self) -> tuple[object, ...]:
@@ -97,7 +101,7 @@ _vd = partial(Architecture, vd=True, year=2019)
 _cifar = partial(Architecture, cifar=True)
 _6n2 = partial(Architecture, bottleneck=False, cifar=True, channels=16)  # of depth 6n + 2
 
-ARCHITECTURES = {
+RESNETS = {
     row.name: row
     for row in (
         Architecture("resnet18", False, _18),

@@ -26,6 +26,7 @@ _SUFFIXES = {
     "weight": "w_0",
     "linear_weight": "w_0",
     "linear_bias": "b_0",
+    "bias": "b_0",
     "scale": "w_0",
     "offset": "b_0",
     "mean": "w_1",
@@ -45,12 +46,17 @@ class Names:
 
 
 def vision_names(
-    name: str, num_classes: int | None = None, in_channels: int = 3, include_top: bool = True
+    name: str,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    include_top: bool = True,
+    hidden: int | None = None,
 ) -> dict[str, str]:
     """From ``paddle.vision``'s keys to the names that its parameters get in a new process."""
     numbers: Counter[str] = Counter()
     variables: dict[str, str] = {}
-    layers = [x for x in arch.layers(name, num_classes, in_channels, include_top) if x.parameters]
+    sizes = (name, num_classes, in_channels, include_top, hidden)
+    layers = [x for x in arch.layers(*sizes) if x.parameters]
     first: dict[arch.Block | arch.Layer, int] = {}
     for position, layer in enumerate(layers):
         first.setdefault(layer.block or layer, position)
@@ -61,7 +67,7 @@ def vision_names(
         for parameter in layer.parameters:
             variables[parameter.name] = f"{prefix}_{numbers[prefix]}.{_SUFFIXES[parameter.role]}"
         numbers[prefix] += 1
-    entries = keys("paddle.vision", name, num_classes, in_channels, include_top)
+    entries = keys("paddle.vision", *sizes)
     return {key: variables[entry.name] for key, entry in entries.items()}
 
 
@@ -77,14 +83,14 @@ def name_by_shapes(shapes: Sequence[Shape], where: str) -> Names:
     if not fits:
         raise DialectError(
             f"{where}: {len(shapes)} tensors without names, no program beside them, and their "
-            f"shapes are those of no ResNet of ours; {way_out}"
+            f"shapes are those of no network of ours; {way_out}"
         )
     candidates = "; ".join(f"{names.what}, {names.variables[0]} first" for names in fits)
     raise DialectError(f"{where}: its shapes fit more than one naming: {candidates}; {way_out}")
 
 
 def keys_of(shapes: Mapping[str, Shape]) -> dict[str, str]:
-    """From the variables of a ``paddle.vision`` ResNet to its keys, empty for anything else.
+    """From the variables of a ``paddle.vision`` network to its keys, empty for anything else.
 
     Numbers count from wherever they began: models built before in the process took the first.
     """
@@ -119,16 +125,20 @@ def _renumbered(names: Iterable[str]) -> dict[str, str] | None:
 
 
 def _candidates(shapes: Sequence[Shape]) -> Iterator[Names]:
-    """Every naming of every architecture, with the classes and channels that the shapes show."""
+    """Every naming of every architecture, with the classes and channels that the shapes show.
+
+    Classes are seen in a matrix alone: a network that ends in a convolution has its row's.
+    """
     matrices = [shape for shape in shapes if len(shape) == 2]
-    classes = matrices[0][1] if matrices else None
+    classes = matrices[-1][1] if matrices else None  # sorted, the classifier's last is the last
     first = {row.tensors: row.name for row in reversed(arch.ARCHITECTURES.values())}
     for name, row in arch.ARCHITECTURES.items():
         if first[row.tensors] != name:  # no tensor tells the two apart: they have one naming
             continue
-        if row.tensors_each * row.convolutions + 2 * bool(matrices) != len(shapes):
+        top = bool(matrices) or not row.counts[1]
+        if len(arch.parameters(name, include_top=top)) != len(shapes):
             continue
-        for what, table in _tables(name, classes, bool(matrices)):
+        for what, table in _tables(name, classes, top):
             yield _sorted(f"{name} {what}", table, shapes)
 
 

@@ -135,15 +135,9 @@ def _stages(found: Detection) -> dict[str, str]:
     """From every key of a network to the part it belongs to."""
     from weight_port import arch
 
-    parts = {
-        layer.name: f"stage {layer.block.stage}" if layer.block else _part(layer.kind)
-        for layer in arch.layers(found.architecture)
-    }
+    name = found.architecture
+    parts = {layer.name: arch.part(name, layer) for layer in arch.layers(name)}
     return {key: parts[entry.layer] for key, entry in found.keys().items()}
-
-
-def _part(kind: str) -> str:
-    return "classifier" if kind == "linear" else "stem"
 
 
 def _leaf(array: np.ndarray, with_figures: bool) -> dict[str, Any]:

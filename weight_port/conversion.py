@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -60,9 +60,10 @@ def convert(
     is divided out. ``include_top=False`` leaves the classifier out. ``source`` and
     ``architecture`` name what is otherwise detected. Arrays may be views of the input's.
 
-    ``fold=True`` merges convolutions' biases and another epsilon into the batch norms, which is
-    exact in evaluation, up to one rounding. ``allow_mismatch=True`` converts to a model that
-    computes something else, and the result's ``mismatches`` say what.
+    ``fold=True`` merges convolutions' biases and another epsilon into the batch norms, and dropout
+    that scales in evaluation into the linear layers: exact there, up to one rounding.
+    ``allow_mismatch=True`` converts to a model that computes something else, and the result's
+    ``mismatches`` say what.
 
     Raises DialectError where the dialect is unknown or unclear, MismatchError where a key or a
     shape is not the architecture's, or where ``to`` has no model that computes the same; nothing
@@ -98,7 +99,7 @@ def convert_detected(
     scheme = {
         entry.name: (tensors[key], entry.order) for key, entry in expected.items() if key in tensors
     }
-    target = keys(to, found.architecture, found.num_classes, found.in_channels, include_top)
+    target = keys(to, found.architecture, include_top=include_top, **found.sizes)
     _merge(scheme, found, to, fold)
     converted = {
         key: _tensor(entry, scheme)
@@ -123,26 +124,53 @@ def _is_biased(tensors: Mapping[str, np.ndarray], found: Detection) -> bool:
 
 
 def _merge(scheme: Scheme, found: Detection, to: str, fold: bool) -> None:
-    """Put Caffe's factors and, to be folded, biases and the epsilon into the batch norms."""
-    epsilons = (DIALECTS[found.dialect].epsilon, DIALECTS[to].epsilon)
+    """Put Caffe's factors and, to be folded, what the guard calls so into other tensors."""
     if found.dialect == to:
         return
-    sizes = (found.architecture, found.num_classes, found.in_channels, True)
-    layers = arch.layers(*sizes)
-    kept = {entry.name for entry in keys(to, *sizes).values() if entry.role == "bias"}
-    for conv, norm in pairwise(layers):
-        if norm.kind != "batch_norm":
-            continue
-        factor = scheme.pop(extra_name(norm.name, "factor"), None)
-        if factor:
-            for role in ("mean", "variance"):
-                _change(scheme, f"{norm.name}_{role}", folding.without_factor, factor[0])
-        bias = scheme.get(extra_name(conv.name, "bias"))
-        if fold and bias and extra_name(conv.name, "bias") not in kept:
-            _change(scheme, f"{norm.name}_mean", folding.without_bias, bias[0])
-        if fold and epsilons[0] != epsilons[1]:
-            variance = scheme[f"{norm.name}_variance"][0]
-            _change(scheme, f"{norm.name}_scale", folding.with_epsilon, variance, *epsilons)
+    layers = arch.layers(found.architecture, **found.sizes)
+    target = keys(to, found.architecture, **found.sizes)
+    kept = {entry.name for entry in target.values() if entry.role == "bias"}
+    for before, layer in pairwise(layers):
+        if layer.kind == "batch_norm":
+            _merge_norm(scheme, found.dialect, to, before, layer, kept, fold)
+        elif layer.kind == "linear" and fold and before.dropout:
+            _merge_dropout(scheme, found, to, layer, before.dropout)
+
+
+def _merge_dropout(
+    scheme: Scheme, found: Detection, to: str, layer: arch.Layer, dropout: float
+) -> None:
+    """Scale a linear layer's weights where dropout before it scales in one of the two dialects."""
+    here, there = (found.architecture in DIALECTS[side].scaled for side in (found.dialect, to))
+    if here != there:
+        share = 1 - dropout if here else 1 / (1 - dropout)
+        name = layer.parameters[0].name
+        if name in scheme:
+            array, order = scheme[name]
+            scheme[name] = (folding.scaled(array, share), order)
+
+
+def _merge_norm(
+    scheme: Scheme,
+    source: str,
+    to: str,
+    conv: arch.Layer,
+    norm: arch.Layer,
+    kept: Container[str],
+    fold: bool,
+) -> None:
+    """Put a factor and, to be folded, a bias and another epsilon into a batch norm."""
+    epsilons = (DIALECTS[source].epsilon, DIALECTS[to].epsilon)
+    factor = scheme.pop(extra_name(norm.name, "factor"), None)
+    if factor:
+        for role in ("mean", "variance"):
+            _change(scheme, f"{norm.name}_{role}", folding.without_factor, factor[0])
+    bias = scheme.get(extra_name(conv.name, "bias"))
+    if fold and bias and extra_name(conv.name, "bias") not in kept:
+        _change(scheme, f"{norm.name}_mean", folding.without_bias, bias[0])
+    if fold and epsilons[0] != epsilons[1]:
+        variance = scheme[f"{norm.name}_variance"][0]
+        _change(scheme, f"{norm.name}_scale", folding.with_epsilon, variance, *epsilons)
 
 
 def _change(
@@ -170,5 +198,5 @@ def parameter_names(to: str, converted: Iterable[str], found: Detection) -> dict
     """
     if to != "paddle_impl":
         return None
-    entries = keys(to, found.architecture, found.num_classes, found.in_channels)
+    entries = keys(to, found.architecture, **found.sizes)
     return {key: entries[key].name for key in converted}

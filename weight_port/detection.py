@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
-from weight_port.arch import ARCHITECTURES
+from weight_port.arch import ARCHITECTURES, Sizes, class_layers, parameters, top_layers
 from weight_port.dialects import COUNTER, DIALECTS, Key, keys, marks
 from weight_port.errors import DialectError
 
@@ -23,14 +24,20 @@ class Detection:
     num_classes: int
     in_channels: int
     include_top: bool  # a classifier is there
+    hidden: int  # width of its hidden layers; 0: it has none
     reason: str
     aliases: tuple[str, ...] = ()  # dialects that give this network the same keys
     twins: tuple[str, ...] = ()  # architectures with the same keys and shapes in this dialect
 
+    @property
+    def sizes(self) -> Sizes:
+        """What the row leaves open, as ``arch.layers`` takes it."""
+        return Sizes(num_classes=self.num_classes, in_channels=self.in_channels, hidden=self.hidden)
+
     def keys(self, include_top: bool | None = None) -> Mapping[str, Key]:
         """The keys that a complete file of this kind has."""
         top = self.include_top if include_top is None else include_top
-        return keys(self.dialect, self.architecture, self.num_classes, self.in_channels, top)
+        return keys(self.dialect, self.architecture, include_top=top, **self.sizes)
 
     @property
     def undecided(self) -> str:
@@ -53,26 +60,45 @@ def _length(tensors: Mapping[str, np.ndarray], key: str, entry: Key, axis: int, 
     return int(shape[place]) if len(shape) > place and shape[place] else usual
 
 
+def _sizes(
+    tensors: Mapping[str, np.ndarray], name: str, expected: Mapping[str, Key]
+) -> tuple[Sizes, Sizes]:
+    """What the row has and what the tensors show."""
+    row = ARCHITECTURES[name]
+    usual = Sizes(num_classes=row.classes, in_channels=row.in_channels, hidden=row.hidden)
+    stem, last = next(iter(expected)), next(reversed(list(expected)))
+    found = usual.copy()
+    found["in_channels"] = _length(tensors, stem, expected[stem], 1, row.in_channels)
+    if expected[last].layer in class_layers(name):
+        found["num_classes"] = _length(tensors, last, expected[last], 0, row.classes)
+    biases = (key for key, entry in expected.items() if entry.role == "linear_bias")
+    first = next(biases, None)
+    if row.hidden and first:
+        found["hidden"] = _length(tensors, first, expected[first], 0, row.hidden)
+    return usual, found
+
+
 def _candidate(
     tensors: Mapping[str, np.ndarray], dialect: str, name: str
 ) -> tuple[tuple[float, int], Detection]:
     """((share of keys that fit, minus the mis-shaped ones), what the file would be)."""
     expected = keys(dialect, name)
-    stem, last = next(iter(expected)), next(reversed(list(expected)))
-    channels = _length(tensors, stem, expected[stem], 1, 3)
-    classes = usual = ARCHITECTURES[name].classes
-    if expected[last].role == "linear_bias":
-        classes = _length(tensors, last, expected[last], 0, usual)
-    if (classes, channels) != (usual, 3):
-        expected = keys(dialect, name, classes, channels)
-    needed = {key for key, entry in expected.items() if entry.role != "counter"}
+    usual, sizes = _sizes(tensors, name, expected)
+    if sizes != usual:
+        expected = keys(dialect, name, **sizes)
+    head = top_layers(name)
+    top = any(key in tensors for key, entry in expected.items() if entry.layer in head)
+    needed = {
+        key
+        for key, entry in expected.items()
+        if entry.role != "counter" and (top or entry.layer not in head)
+    }
     mine = {key for key in tensors if key not in expected or expected[key].role != "counter"}
     hits = needed & mine
     wrong = sum(tensors[key].shape != expected[key].shape for key in hits)
-    top = any(expected[key].layer == "fc" for key in hits)
     reason = f"{len(hits)} of its {len(mine)} names are those of {name} in {dialect}"
     score = (len(hits) / max(1, len(needed | mine)), -wrong)
-    return score, Detection(dialect, name, classes, channels, top, reason)
+    return score, Detection(dialect, name, **sizes, include_top=top, reason=reason)
 
 
 def check_dialect(name: str) -> None:
@@ -95,14 +121,23 @@ def _unlike(dialect: str) -> list[str]:
     return list(first.values())
 
 
+@lru_cache
+def _top_tensors(name: str) -> int:
+    """How many tensors of the scheme a file without a classifier lacks."""
+    return len(parameters(name)) - len(parameters(name, include_top=False))
+
+
 def _bound(most: int, least: int, dialect: str, name: str) -> float:
     """The share of keys that fit at best, from their number alone: all, and all but counters."""
     row = DIALECTS[dialect]
     network = ARCHITECTURES[name]
-    each = network.tensors_each + (row.biased == "*") + ("factor" in row.suffixes)
-    expected = network.convolutions * each + 2 * (row.linear is not None)
+    convolutions, linear = network.counts
+    norm = 4 + ("factor" in row.suffixes) if network.normed else 0
+    each = 1 + network.biased + norm + (row.biased == "*")
+    whole = convolutions * each + 2 * linear * (row.linear is not None)
     most, least = most + 1, least - 1  # Caffe's one bias may be there or not
-    return min(1.0, expected / max(1, least), most / expected)
+    forms = (whole, whole - _top_tensors(name))
+    return max(min(1.0, form / max(1, least), most / form) for form in forms)
 
 
 def _candidates(
@@ -165,12 +200,13 @@ def detect(
         some = ", ".join(list(tensors)[:4]) or "none at all"
         nearest = "; ".join(winner.reason for winner in winners) if best[0] else "none of them"
         raise DialectError(
-            f"the names fit no ResNet in {dialect or ' or '.join(DIALECTS)} (nearest: {nearest}); "
+            f"the names fit no network in {dialect or ' or '.join(DIALECTS)} (nearest: {nearest}); "
             f"the first names are {some}"
         )
     unlike: list[Detection] = []
     for winner in winners:
-        if all(winner.keys(True) != other.keys(True) for other in unlike):
+        # Without a classifier and batch norms two frameworks' files can be the very same.
+        if all(winner.keys() != other.keys() for other in unlike):
             unlike.append(winner)
     if len(unlike) > 1:
         both = " and ".join(f"{w.architecture} in {w.dialect}" for w in unlike)

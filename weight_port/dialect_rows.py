@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from weight_port.arch import ARCHITECTURES, Architecture
+from weight_port import classic_names
+from weight_port.arch import ARCHITECTURES, RESNETS, Architecture
 
 PADDLE1 = {
     "weight": "_weights",
@@ -91,6 +92,10 @@ class Dialect:
     orders: Mapping[str, tuple[int, ...]] | None = None
     numbered: tuple[int, ...] = (4,)  # stages whose blocks are a, b1, b2, … at depth 101 and 152
     biased: str = ""  # glob of architecture/layer: convolutions that have a bias
+    classic: classic_names.Names = classic_names.ours  # its names in the networks before ResNets
+    # Networks whose dropout leaves training as it is and scales what it lets through in evaluation:
+    # Paddle's downscale_in_infer, and the papers' way.
+    scaled: tuple[str, ...] = ()
     writes_counters: bool = True  # False: read where there, but not written
     # Not visible in a state dict; "" where the library leaves it to the weights.
     epsilon: float = 1e-5  # of every batch norm
@@ -115,7 +120,7 @@ def _rows(*, vd: bool = False, projection: bool = False, v1: bool = False) -> tu
     usual = (1, 64, "padded", False, "projected", False)
     return tuple(
         row.name
-        for row in ARCHITECTURES.values()
+        for row in RESNETS.values()
         if _form(row) == usual and row.vd == vd
         if row.stride_in_1x1 == v1 and (row.bottleneck or row.first_projection == projection)
     )
@@ -128,13 +133,11 @@ _CLAS = (*_rows(projection=True), *_VD_CLAS)
 _NEXT = ("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d")
 _WIDE = ("wide_resnet50_2", "wide_resnet101_2")
 _CAFFE = ("resnet50_caffe", "resnet101_caffe", "resnet152_caffe")
-_CIFAR = tuple(row.name for row in ARCHITECTURES.values() if row.cifar)
+_CIFAR = tuple(row.name for row in RESNETS.values() if row.cifar)
 # Of three stages, and projected: the one form that is known under these names. Networks of four
 # stages have them with a max-pool after the 3x3 stem (github.com/huyvnphan/PyTorch_CIFAR10) and
 # without it (timm's, with an Identity), which no tensor shows.
-_CIFAR_FC = tuple(
-    row.name for row in ARCHITECTURES.values() if len(row.blocks) == 3 and row.projected
-)
+_CIFAR_FC = tuple(row.name for row in RESNETS.values() if len(row.blocks) == 3 and row.projected)
 
 _RES = ("res{unit}_{branch}", "bn{unit}_{branch}")
 _RES_VD = Vd((("conv1_1", "bnv1_1"), ("conv1_2", "bnv1_2"), ("conv1_3", "bnv1_3")), _RES, _RES)
@@ -195,15 +198,18 @@ DIALECTS = {
             "pytorch_impl", TORCH, _module("conv1"), _OURS, _OURS, "fc", _ALL, _OURS_VD, OUT_IN
         ),
         Dialect("paddle_impl", PADDLE, _module("conv1"), _OURS, _OURS, "fc", _ALL, _OURS_VD),
-        # torchvision/models/resnet.py
+        # torchvision/models/resnet.py, and those that classic_names names
         Dialect(
             "torchvision", TORCH, ("conv1", "bn1"), _LAYERS, _DOWN, "fc",
-            (*_STANDARD, *_NEXT, *_WIDE), orders=OUT_IN, channels="RGB", normalisation=_UNIT,
+            (*_STANDARD, *_NEXT, *_WIDE, *classic_names.TORCHVISION), orders=OUT_IN,
+            classic=classic_names.torchvision, channels="RGB", normalisation=_UNIT,
         ),
-        # paddle/vision/models/resnet.py
+        # paddle/vision/models/resnet.py, and those that classic_names names
         Dialect(
             "paddle.vision", PADDLE, ("conv1", "bn1"), _LAYERS, _DOWN, "fc",
-            (*_STANDARD, *_NEXT, *_WIDE), channels="RGB", normalisation=_UNIT,
+            (*_STANDARD, *_NEXT, *_WIDE, *classic_names.PADDLE_VISION),
+            classic=classic_names.paddle_vision, scaled=("alexnet_owt",),
+            channels="RGB", normalisation=_UNIT,
         ),
         # PaddleClas release/2.0: ppcls/modeling/architectures/resnet.py and, with other names for
         # the blocks, resnet_vd.py

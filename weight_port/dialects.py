@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from weight_port import arch
 from weight_port.dialect_rows import (
@@ -55,7 +55,7 @@ def extra_name(layer: str, role: str) -> str:
     return f"{layer} ({_EXTRAS[role]})"
 
 
-def _position(dialect: Dialect, row: arch.Architecture, layer: arch.Layer) -> dict[str, object]:
+def _position(dialect: Dialect, row: arch.Row, layer: arch.Layer) -> dict[str, object]:
     """What the templates are filled with."""
     block = layer.block
     assert block is not None
@@ -75,8 +75,10 @@ def _position(dialect: Dialect, row: arch.Architecture, layer: arch.Layer) -> di
     }
 
 
-def _modules(dialect: Dialect, row: arch.Architecture, layer: arch.Layer) -> Module:
+def _modules(dialect: Dialect, row: arch.Row, layer: arch.Layer) -> Module:
     """The dialect's names of the modules that hold a layer's convolution and batch norm."""
+    if isinstance(row, arch.Classic):
+        return 2 * (dialect.classic(row, layer),)  # each layer's own
     if layer.kind == "linear":
         return (dialect.linear or "",)
     if layer.block is None:
@@ -114,7 +116,8 @@ def _keys(dialect: str, name: str, layers: Iterable[arch.Layer]) -> Iterator[tup
             role = parameter.role
             module = modules[-1] if role in ("scale", "offset") else norm
             key = Key(layer.name, role, parameter, parameter.shape, orders.get(role, ()))
-            yield module + library.suffixes[role], key
+            own = library.suffixes is PADDLE1  # the scheme itself
+            yield parameter.name if own else module + library.suffixes[role], key
         for role, shape in _extras(library, name, layer):
             yield norm + library.suffixes[role], Key(layer.name, role, None, shape)
 
@@ -123,17 +126,18 @@ def keys(
     dialect: str,
     name: str,
     num_classes: int | None = None,
-    in_channels: int = 3,
+    in_channels: int | None = None,
     include_top: bool = True,
+    hidden: int | None = None,
 ) -> Mapping[str, Key]:
     """Every key of an architecture in a dialect, in the order of ``arch.layers``."""
-    return _all_keys(dialect, name, num_classes, in_channels, include_top)
+    return _all_keys(dialect, name, num_classes, in_channels, include_top, hidden)
 
 
 # Detection looks at every architecture of several dialects. Behind ``keys``, since to a cache a
 # default that is given and one that is not are two.
 @lru_cache(maxsize=256)
-def _all_keys(dialect: str, name: str, *sizes: int) -> Mapping[str, Key]:
+def _all_keys(dialect: str, name: str, *sizes: Any) -> Mapping[str, Key]:
     layers = arch.layers(name, *sizes)
     return MappingProxyType(dict(_keys(dialect, name, layers)))  # shared by all who ask
 
@@ -142,9 +146,14 @@ def _all_keys(dialect: str, name: str, *sizes: int) -> Mapping[str, Key]:
 def marks(dialect: str) -> frozenset[str]:
     """The keys of the stem and of the first block: one of them is in any file of the dialect."""
     found: set[str] = set()
-    forms = {arch.architecture(name).vd: name for name in reversed(DIALECTS[dialect].holds)}
+    # Of the ResNets the two forms of stem; every classic network has its own.
+    forms = {
+        name if name in arch.CLASSICS else arch.architecture(name).vd: name
+        for name in reversed(DIALECTS[dialect].holds)
+    }
     for name in forms.values():
         layers = arch.layers(name, include_top=False)
         heads = [layer for layer in layers if layer.block is None or layer.block.position == 0]
+        heads = heads[:1] if name in arch.CLASSICS else heads
         found.update(key for key, _ in _keys(dialect, name, heads))
     return frozenset(found)

@@ -1,4 +1,4 @@
-"""Batch norms that take up what a target has no place for: biases, epsilons, Caffe's factors.
+"""Tensors that take up what a target has no place for: biases, epsilons, factors, dropout's scale.
 
 In evaluation a batch norm gives ``scale * (x - mean) / sqrt(variance + epsilon) + offset``; each
 function here keeps that, up to one rounding of the tensor's own dtype.
@@ -33,3 +33,8 @@ def with_epsilon(
     wide = variance.astype(np.float64)
     ratio = np.sqrt((wide + after) / (wide + before))
     return (scale.astype(np.float64) * ratio).astype(scale.dtype)
+
+
+def scaled(weight: np.ndarray, share: float) -> np.ndarray:
+    """A linear weight whose inputs dropout scaled by ``share``; by halves without rounding."""
+    return (weight.astype(np.float64) * share).astype(weight.dtype)

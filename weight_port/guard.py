@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from weight_port.arch import POOLS, Architecture, architecture
+from weight_port.arch import POOLS, Classic, Row, architecture
 from weight_port.dialect_rows import DIALECTS, Dialect
 from weight_port.errors import MismatchError
 
@@ -19,6 +19,7 @@ FUNCTION = "function"  # the target's models compute something else
 FOLD = "fold"  # they do not, once the difference is folded into the batch norms
 USE = "use"  # the network is the same; what is fed to it or read from it may not be
 
+SCALING = "pass fold=True (--fold): the linear layers' weights take it up"
 FOLDING = "pass fold=True (--fold): the batch norms take it up, exactly so in evaluation"
 
 
@@ -40,17 +41,19 @@ class Difference:
 class _Trait:
     subject: str
     kind: str
-    of: Callable[[Dialect, Architecture], str]  # "": nothing is said about it
+    of: Callable[[Dialect, Row], str]  # "": nothing is said about it
     remedy: str
 
 
-def _stride(_: Dialect, row: Architecture) -> str:
+def _stride(_: Dialect, row: Row) -> str:
     if not row.bottleneck:
         return ""
     return "in the 1x1 (branch2a)" if row.stride_in_1x1 else "in the 3x3 (branch2b)"
 
 
-def _pool(_: Dialect, row: Architecture) -> str:
+def _pool(_: Dialect, row: Row) -> str:
+    if isinstance(row, Classic):
+        return ""
     if row.cifar:
         return "none"
     return f"{row.pool1} (112 pixels become {POOLS[row.pool1][2]})"
@@ -59,16 +62,33 @@ def _pool(_: Dialect, row: Architecture) -> str:
 _NO_BIAS, _EVERY_BIAS = "none", "one in every convolution"
 
 
-def _bias(library: Dialect, row: Architecture) -> str:
+def _bias(library: Dialect, row: Row) -> str:
     if library.biased == "*":
         return _EVERY_BIAS
     return "one in conv1" if fnmatchcase(f"{row.name}/conv1", library.biased) else _NO_BIAS
+
+
+def _kinds(row: Row) -> set[str]:
+    return {step.kind for step in row.steps} if isinstance(row, Classic) else set()
+
+
+def _local_norm(_: Dialect, row: Row) -> str:
+    return "there" if "local_norm" in _kinds(row) else "none"
+
+
+def _dropout(library: Dialect, row: Row) -> str:
+    if row.name in library.scaled:
+        return "scales what it lets through in evaluation, by the share that it keeps"
+    return "scales in training, and does nothing in evaluation"
 
 
 _OTHER_MODEL = "choose a dialect that holds the network, or build the target's model like this"
 _TRAITS = (
     _Trait("stride of a bottleneck", FUNCTION, _stride, _OTHER_MODEL),
     _Trait("pool1", FUNCTION, _pool, _OTHER_MODEL),
+    _Trait("activation", FUNCTION, lambda _, row: row.activation, _OTHER_MODEL),
+    _Trait("local response normalisation", FUNCTION, _local_norm, _OTHER_MODEL),
+    _Trait("dropout", FOLD, _dropout, SCALING),
     _Trait("bias", FOLD, _bias, FOLDING),
     _Trait("batch norm's epsilon", FOLD, lambda library, _: f"{library.epsilon:g}", FOLDING),
     _Trait("channel order", USE, lambda library, _: library.channels, "feed as the source says"),

@@ -149,7 +149,7 @@ def _variables(to: str, converted: Tensors, found: Detection) -> dict[str, str] 
         return parameter_names(to, converted, found)
     from weight_port.automatic import vision_names  # for this dialect only
 
-    names = vision_names(found.architecture, found.num_classes, found.in_channels)
+    names = vision_names(found.architecture, **found.sizes)
     return {key: names[key] for key in converted}
 
 

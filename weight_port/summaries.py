@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tabulate import tabulate
 
 from weight_port import arch
+from weight_port.classic_rows import on_longest
 
 _HEADINGS = ("layer", "kind", "output", "parameters", "multiply-adds", "receptive field")
 
@@ -34,8 +35,10 @@ def _number(value: int) -> str:
     return f"{value:,}" if value else ""
 
 
-def _weighted(layers: list[arch.Layer], row: arch.Architecture) -> str:
-    """How many layers have weights, as the number in a ResNet's name counts them."""
+def _weighted(layers: list[arch.Layer], row: arch.Row) -> str:
+    """How many layers have weights, as the number in a network's name counts them."""
+    if isinstance(row, arch.Classic):
+        return _weighted_classic(layers)
     projections = sum(layer.kind == "conv" and layer.branch == "branch1" for layer in layers)
     convolutions = sum(layer.kind == "conv" for layer in layers) - projections
     linear = sum(layer.kind == "linear" for layer in layers)
@@ -43,6 +46,26 @@ def _weighted(layers: list[arch.Layer], row: arch.Architecture) -> str:
     said += " and the classifier" if linear else ""
     said += f"; {projections} projections of shortcuts are not counted" if projections else ""
     return said + ("; the name counts the stem's three as one" if row.vd else "")
+
+
+def _weighted_classic(layers: list[arch.Layer]) -> str:
+    shaped = [layer for layer in layers if layer.kind in ("conv", "linear")]
+    counted = [layer for layer in shaped if on_longest(layer.name)]
+    convolutions = sum(layer.kind == "conv" for layer in counted)
+    said = f"{len(counted)} weighted layers: {convolutions} convolutions"
+    linear = len(counted) - convolutions
+    said += f" and {linear} linear" if linear else ""
+    beside = len(shaped) - len(counted)
+    return said + (f"; {beside} beside the longest way are not counted" if beside else "")
+
+
+def _training_alone(name: str, layers: list[arch.Layer]) -> str:
+    """A sentence on the auxiliary classifiers, "" where there are none."""
+    heads = [layer for layer in arch.layers(name) if layer.head]
+    if not heads or layers[-1].kind != "linear":
+        return ""
+    more = arch.count_trainable(tuple(p for layer in heads for p in layer.parameters))
+    return f"\n{more:,} more in the auxiliary classifiers, which training alone runs"
 
 
 def parse(package: str, arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -72,7 +95,7 @@ def text(name: str, modules: Mapping[str, Seen], tool: str) -> str:
     lines, parameters, work = [], 0, 0
     for layer in layers:
         seen = modules[layer.path]
-        own = 0 if layer.kind == "block" else seen.parameters
+        own = 0 if layer.kind in ("block", "concat") else seen.parameters
         adds = _multiply_adds(layer, seen)
         parameters, work = parameters + own, work + adds
         shape = " × ".join(str(side) for side in seen.shape)
@@ -83,4 +106,5 @@ def text(name: str, modules: Mapping[str, Seen], tool: str) -> str:
     return (
         f"{table}\n\n{name}: {_weighted(layers, arch.architecture(name))}\n"
         f"{parameters:,} trainable parameters, {work / 1e9:.3g} GMACs per image ({tool})"
+        f"{_training_alone(name, layers)}"
     )

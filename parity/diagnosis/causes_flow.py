@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from parity.diagnosis import kernels
 from parity.diagnosis.view import Array, Guess, View, before, layers
-from parity.diagnosis.wiring import Step, compute, convolve
+from parity.diagnosis.wiring import compute, convolve
 from weight_port import arch
 
 
@@ -26,11 +27,12 @@ def relu_missing(seen: View) -> Iterator[Guess]:
     """No ReLU between the layer before and this one; in a block, none after the sum."""
     if seen.layer.kind == "block":
         if _adds(seen):
-            yield Guess("after the sum", seen.inputs[0] + seen.inputs[1])
+            yield Guess("ReLU after the sum", seen.inputs[0] + seen.inputs[1])
         else:
-            yield Guess("at the block's end", seen.inputs[0])
-    elif seen.feed.relu:
-        yield Guess(f"after {seen.feed.sources[0]}", _again(seen, *seen.raw))
+            yield Guess("ReLU at the block's end", seen.inputs[0])
+    elif seen.feed.activation:
+        what = {"relu": "ReLU"}.get(seen.feed.activation, seen.feed.activation)
+        yield Guess(f"{what} after {seen.feed.sources[0]}", _again(seen, *seen.raw))
 
 
 def relu_added(seen: View) -> Iterator[Guess]:
@@ -44,7 +46,7 @@ def relu_added(seen: View) -> Iterator[Guess]:
         yield Guess("on branch and shortcut before the sum", inner + outer)
     elif seen.layer.kind != "block":
         yield Guess(f"after {seen.layer.name}", kernels.relu(seen.expected))
-        if not seen.feed.relu and seen.layer.kind == "conv":
+        if not seen.feed.activation and seen.layer.kind == "conv":
             yield Guess(f"before {seen.layer.name}", _again(seen, kernels.relu(seen.x)))
 
 
@@ -67,11 +69,13 @@ _MOVES = ("branch2a", "branch2b")
 
 def padding(seen: View) -> Iterator[Guess]:
     """Another padding of a convolution: none, TensorFlow's, or all at one end."""
-    layer, half = seen.layer, seen.layer.kernel // 2
+    layer, half = seen.layer, seen.layer.pad
     if layer.kernel == 1:
         return
-    forms = {"no padding": (0, 0), f"all {2 * half} pixels first": (2 * half, 0)}
-    forms[f"all {2 * half} pixels last"] = (0, 2 * half)
+    forms = {"no padding": (0, 0), "half the kernel": (layer.kernel // 2, layer.kernel // 2)}
+    if half:
+        forms[f"all {2 * half} pixels first"] = (2 * half, 0)
+        forms[f"all {2 * half} pixels last"] = (0, 2 * half)
     if seen.x.shape[2] == seen.x.shape[3]:
         same = kernels.same_padding(seen.x.shape[2], layer.kernel, layer.stride)
         forms[f"TensorFlow's SAME, {same[0]} pixels before and {same[1]} after"] = same
@@ -81,33 +85,39 @@ def padding(seen: View) -> Iterator[Guess]:
 
 
 def pool_padding(seen: View) -> Iterator[Guess]:
-    """Another form of the 3x3 max-pool."""
+    """Another form of a max-pool."""
+    layer = seen.layer
     forms = {
-        f"{name} ({what})": ((size, size), ceil)
-        for name, (size, ceil, what) in arch.POOLS.items()
-        if name != seen.step.pool1
+        f"{name} ({what})": ((size, size), ceil) for name, (size, ceil, what) in arch.POOLS.items()
     }
     forms["padding 1 and ceil mode"] = ((1, 1), True)
-    same = kernels.same_padding(seen.x.shape[2], 3, 2)
+    same = kernels.same_padding(seen.x.shape[2], layer.kernel, layer.stride)
     if seen.x.shape[2] == seen.x.shape[3]:
         forms[f"TensorFlow's SAME, {same[0]} pixels before and {same[1]} after"] = (same, False)
     for words, (ends, ceil) in forms.items():
-        yield Guess(words, kernels.max_pool(seen.x, padding=ends, ceil_mode=ceil))
+        if (*ends, ceil) != (layer.pad, layer.pad, layer.ceil):
+            output = kernels.max_pool(seen.x, layer.kernel, layer.stride, ends, ceil)
+            yield Guess(words, output)
 
 
 def pool_average(seen: View) -> Iterator[Guess]:
     """The mean instead of the largest value."""
-    size, ceil, _ = arch.POOLS[seen.step.pool1]
+    layer, size = seen.layer, seen.layer.pad
     for words, counted in (("padding counted", True), ("padding not counted", False)):
         if size or not counted:
-            output = kernels.average_pool(seen.x, 3, 2, (size, size), ceil, counted)
-            yield Guess(words, output)
+            windows = (layer.kernel, layer.stride, (size, size), layer.ceil)
+            yield Guess(words, kernels.average_pool(seen.x, *windows, counted))
 
 
 def pool_kernel(seen: View) -> Iterator[Guess]:
-    """Another window of pool1, or no pool at all."""
-    yield Guess("a window of 2x2, not 3x3", kernels.max_pool(seen.x, 2, 2, (0, 0)))
-    yield Guess("a stride of 1, not 2", kernels.max_pool(seen.x, 3, 1))
+    """Another window of a max-pool, or no pool at all."""
+    kernel, ends = seen.layer.kernel, (seen.layer.pad, seen.layer.pad)
+    for other in {2, 3} - {kernel}:
+        words = f"a window of {other}x{other}, not {kernel}x{kernel}"
+        padding = ends if other == 3 else (0, 0)
+        yield Guess(words, kernels.max_pool(seen.x, other, 2, padding))
+    if seen.layer.stride == 2:
+        yield Guess("a stride of 1, not 2", kernels.max_pool(seen.x, kernel, 1, ends))
     yield Guess("no pool", seen.x)
 
 
@@ -140,9 +150,9 @@ def branch_missing(seen: View) -> Iterator[Guess]:
 def _entry(seen: View) -> Array | None:
     """The input of the block that a layer belongs to."""
     block = seen.layer.block
-    found = arch.blocks(seen.case.architecture)
     if block is None:
         return None
+    found = arch.blocks(seen.case.architecture)
     name = found[block.position - 1].name if block.position else "pool1"
     return before(seen.case, name, seen.at)
 
@@ -234,4 +244,4 @@ def another_output(seen: View) -> Iterator[Guess]:
 
 def rerun(seen: View, inputs: tuple[Array, ...], parameters: dict[str, Array]) -> Array:
     """The layer with inputs and parameters both changed."""
-    return compute(Step(seen.layer, parameters, seen.step.epsilon, seen.step.pool1), inputs)
+    return compute(replace(seen.step, parameters=parameters), inputs)

@@ -120,7 +120,10 @@ def bias_missing(seen: View) -> Iterator[Guess]:
 
 def folded(seen: View) -> Iterator[Guess]:
     """The batch norm's output where the convolution's is looked for."""
-    norm = layers(seen.case.architecture)[arch.batch_norm_name(seen.layer.name)]
+    found, conv = layers(seen.case.architecture), seen.layer.name
+    norm = found.get(f"{conv}_bn") or found.get(arch.batch_norm_name(conv))
+    if norm is None:  # a classic network without batch norms
+        return
     names = {row.role: row.name for row in norm.parameters}
     tensors = {role: np.asarray(seen.case.weights[n], np.float64) for role, n in names.items()}
     output = kernels.batch_norm(seen.expected, **tensors, epsilon=seen.case.epsilon)

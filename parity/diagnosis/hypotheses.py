@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from parity.diagnosis import causes_classic as classic
 from parity.diagnosis import causes_fitted as fitted
 from parity.diagnosis import causes_flow as flow
 from parity.diagnosis import causes_input as fed
@@ -37,7 +38,8 @@ class Hypothesis:
 
 _IMAGES, _CONV, _NORM, _FC = ("images", "conv"), ("conv",), ("batch_norm",), ("linear",)
 _END = ("linear", "logits")
-_ALL = ("images", "conv", "batch_norm", "max_pool", "block", "avg_pool", *_END)
+_CLASSIC = ("mean_pool", "adaptive_pool", "local_norm", "concat")
+_ALL = ("images", "conv", "batch_norm", "max_pool", "block", "avg_pool", *_CLASSIC, *_END)
 _INNER = tuple(kind for kind in _ALL if kind != "images")
 
 HYPOTHESES = (
@@ -159,11 +161,12 @@ HYPOTHESES = (
         of_weights=True,
     ),
     Hypothesis(
-        "relu_missing", (*_CONV, "max_pool", "block"), flow.relu_missing,
-        "{layer}: the port computes without the ReLU {words}: put it there",
+        "relu_missing", (*_CONV, *_CLASSIC, *_FC, "max_pool", "block"), flow.relu_missing,
+        "{layer}: the port computes without the {words}: put it there",
     ),
     Hypothesis(
-        "relu_added", (*_CONV, *_NORM, "max_pool", "block", "avg_pool", *_END), flow.relu_added,
+        "relu_added", (*_CONV, *_NORM, *_CLASSIC, "max_pool", "block", "avg_pool", *_END),
+        flow.relu_added,
         "{layer}: the port has a ReLU {words}, where the reference has none: take it out; or, if "
         "it works in place, record the output before it",
     ),
@@ -191,11 +194,30 @@ HYPOTHESES = (
     ),
     Hypothesis(
         "pool_window", ("max_pool",), flow.pool_kernel,
-        "{layer}: the port's pool has {words}: use 3x3 windows with stride 2",
+        "{layer}: the port's pool has {words}: give it the reference's window and stride",
     ),
     Hypothesis(
         "pool_maximum", ("avg_pool",), flow.pool_maximum,
         "{layer}: the port takes {words} of a channel, not its mean: use a global average pool",
+    ),
+    Hypothesis(
+        "local_norm", ("local_norm",), classic.local_norm,
+        "{layer}: the port's local response normalisation {words}: give it the reference's "
+        "constants",
+    ),
+    Hypothesis(
+        "branch_order", ("concat",), classic.joined_otherwise,
+        "{layer}: the port joins the block's branches as {words}: join them in the reference's "
+        "order",
+    ),
+    Hypothesis(
+        "dropout_scale", _FC, classic.dropout_scales,
+        "{layer}: the port's dropout {words} in evaluation, the reference's does not: port the "
+        "weights with --fold, or switch the dropout's mode",
+    ),
+    Hypothesis(
+        "mean_pool_maximum", ("mean_pool",), classic.mean_for_maximum,
+        "{layer}: the port takes the largest value of a window, not its mean: use an average pool",
     ),
     Hypothesis(
         "shortcut_missing", ("block",), flow.shortcut_missing,

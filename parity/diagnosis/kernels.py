@@ -1,4 +1,4 @@
-"""The layers of a ResNet in NumPy: slow, plain, and independent of both frameworks.
+"""The layers of our networks in NumPy: slow, plain, and independent of both frameworks.
 
 Arrays are (N, C, H, W), convolution weights [out, in/groups, kh, kw], linear weights [in, out].
 Every function computes in its input's dtype. Windows that hang over the edge follow
@@ -8,6 +8,8 @@ Every function computes in its input's dtype. Windows that hang over the edge fo
 from __future__ import annotations
 
 import numpy as np
+
+from weight_port.classic_rows import LOCAL_ALPHA, LOCAL_BETA, LOCAL_SIZE
 
 Array = np.ndarray
 Padding = tuple[int, int]  # before and after, for height and width alike
@@ -65,6 +67,36 @@ def relu(x: Array) -> Array:
     """The larger of ``x`` and 0."""
     found: Array = np.maximum(x, 0)
     return found
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)), without overflow."""
+    found: Array = 0.5 * (1 + np.tanh(x / 2))
+    return found
+
+
+def local_norm(x: Array, alpha: float = LOCAL_ALPHA, bias: float = 2.0) -> Array:
+    """Local response normalisation over 5 channels, with an exponent of 0.75.
+
+    Krizhevsky et al. (2012), section 3.3, with alpha over the window's size, as both frameworks
+    have it: ``x / (bias + alpha / size * sum of squares) ** 0.75``.
+    """
+    size = LOCAL_SIZE
+    before, after = size // 2, (size - 1) // 2
+    squares = np.pad(x**2, ((0, 0), (before, after), (0, 0), (0, 0)))
+    total = sum(squares[:, i : i + x.shape[1]] for i in range(size))
+    found: Array = x / (bias + alpha / size * total) ** LOCAL_BETA
+    return found
+
+
+def adaptive_pool(x: Array, side: int) -> Array:
+    """The means of ``side`` times ``side`` windows that cover a map, and overlap where it must."""
+    for axis in (2, 3):
+        n = x.shape[axis]
+        cuts = [(i * n // side, -(-(i + 1) * n // side)) for i in range(side)]
+        parts = [x.take(range(a, b), axis).mean(axis, keepdims=True) for a, b in cuts]
+        x = np.concatenate(parts, axis)
+    return x
 
 
 def _after(size: int, kernel: int, stride: int, padding: Padding) -> int:

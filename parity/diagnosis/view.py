@@ -182,8 +182,8 @@ def pick(sizes: tuple[int, ...], count: int) -> Picked:
 
 def patches_at(layer: arch.Layer, x: Array, picked: Picked) -> Array:
     """What a convolution sees at positions of its output: (S, in, kh, kw)."""
-    half = layer.kernel // 2
-    seen = kernels.windows(kernels.pad(x, (half, half)), layer.kernel, layer.stride)
+    ends = (layer.pad, layer.pad)
+    seen = kernels.windows(kernels.pad(x, ends), layer.kernel, layer.stride)
     found: Array = seen[picked[0], :, picked[1], picked[2]]
     return found
 

@@ -22,7 +22,7 @@ class Feed:
     """Where a layer's input comes from."""
 
     sources: tuple[str, ...]  # a block's: the branch, then the shortcut if there is one
-    relu: bool = False  # between the source and the layer
+    activation: str = ""  # between the source and the layer: relu or sigmoid
     pooled: bool = False  # a 2x2 average pool in between: the shortcut of a vd network
 
 
@@ -33,7 +33,7 @@ def _block_feeds(block: arch.Block, bottleneck: bool, entry: str) -> Iterator[tu
         conv = f"{block.name}_{branch}"
         yield conv, feed
         yield arch.batch_norm_name(conv), Feed((conv,))
-        feed = Feed((arch.batch_norm_name(conv),), relu=True)
+        feed = Feed((arch.batch_norm_name(conv),), "relu")
     shortcut, last = entry, feed.sources[0]
     if block.projection:
         conv = f"{block.name}_branch1"
@@ -43,15 +43,28 @@ def _block_feeds(block: arch.Block, bottleneck: bool, entry: str) -> Iterator[tu
     yield block.name, Feed((last, shortcut) if block.added else (last,))
 
 
+def _classic_feeds(name: str) -> dict[str, Feed]:
+    layers = {layer.name: layer for layer in arch.layers(name)}
+    found = {}
+    for layer in layers.values():
+        first = layer.sources[0]
+        activation = layers[first].activation if first in layers else ""
+        found[layer.name] = Feed(layer.sources, activation)
+    last = next(layer for layer in reversed(layers.values()) if not layer.head)
+    return {**found, "logits": Feed((last.name,))}
+
+
 @lru_cache
 def feeds(name: str) -> Mapping[str, Feed]:
     """The feed of every layer of an architecture, by layer name."""
+    if name in arch.CLASSICS:
+        return _classic_feeds(name)
     found: dict[str, Feed] = {}
     feed = Feed(("images",))
     for conv in arch.stem(name):
         found[conv.name] = feed
         found[arch.batch_norm_name(conv.name)] = Feed((conv.name,))
-        feed = Feed((arch.batch_norm_name(conv.name),), relu=True)
+        feed = Feed((arch.batch_norm_name(conv.name),), "relu")
     found["pool1"] = feed
     entry = "pool1"
     for block in arch.blocks(name):
@@ -60,9 +73,17 @@ def feeds(name: str) -> Mapping[str, Feed]:
     return {**found, "pool5": Feed((entry,)), "fc": Feed(("pool5",)), "logits": Feed(("fc",))}
 
 
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "": lambda x: x,
+    "relu": kernels.relu,
+    "sigmoid": kernels.sigmoid,
+}
+
+
 def prepare(feed: Feed, sources: Sequence[Array]) -> tuple[Array, ...]:
     """The sources' outputs as the layer takes them."""
-    found = tuple(kernels.relu(x) for x in sources) if feed.relu else tuple(sources)
+    activate = ACTIVATIONS[feed.activation]
+    found = tuple(activate(x) for x in sources)
     if feed.pooled:
         return tuple(kernels.average_pool(x, 2, 2, ceil_mode=True) for x in found)
     return found
@@ -75,12 +96,13 @@ class Step:
     layer: arch.Layer
     parameters: Mapping[str, Array]
     epsilon: float
-    pool1: str  # a key of arch.POOLS
+    local_bias: float = 2.0  # of a local response normalisation
 
 
-def _pool1(step: Step, inputs: Sequence[Array]) -> Array:
-    padding, ceil_mode, _ = arch.POOLS[step.pool1]
-    return kernels.max_pool(inputs[0], padding=(padding, padding), ceil_mode=ceil_mode)
+def _pool(step: Step, inputs: Sequence[Array]) -> Array:
+    layer = step.layer
+    pool = kernels.max_pool if layer.kind == "max_pool" else kernels.average_pool
+    return pool(inputs[0], layer.kernel, layer.stride, (layer.pad, layer.pad), layer.ceil)
 
 
 def _conv(step: Step, inputs: Sequence[Array]) -> Array:
@@ -96,6 +118,7 @@ def convolve(
 ) -> Array:
     """The convolution, with its bias if it has one; ``weight`` in place of its own."""
     weight = step.parameters["weight"] if weight is None else weight
+    padding = (step.layer.pad, step.layer.pad) if padding is None else padding
     found = kernels.conv(x, weight, stride, padding, step.layer.groups)
     bias = step.parameters.get("bias")
     return found if bias is None else found + kernels.per_channel(bias)
@@ -111,11 +134,15 @@ KINDS: dict[str, Callable[[Step, Sequence[Array]], Array]] = {
     "batch_norm": lambda step, xs: kernels.batch_norm(
         xs[0], **step.parameters, epsilon=step.epsilon
     ),
-    "max_pool": _pool1,
+    "max_pool": _pool,
+    "mean_pool": _pool,
+    "adaptive_pool": lambda step, xs: kernels.adaptive_pool(xs[0], step.layer.kernel),
+    "local_norm": lambda step, xs: kernels.local_norm(xs[0], bias=step.local_bias),
+    "concat": lambda _, xs: np.concatenate(xs, axis=1),
     "block": lambda _, xs: kernels.relu(xs[0] + xs[1] if len(xs) == 2 else xs[0]),
     "avg_pool": lambda _, xs: xs[0].mean(axis=(2, 3), keepdims=True),
     "linear": _linear,
-    "logits": lambda _, xs: xs[0],
+    "logits": lambda _, xs: xs[0].reshape(len(xs[0]), -1),
 }
 LOGITS = arch.Layer("logits", "logits", "", 0, 0)
 
@@ -123,7 +150,9 @@ LOGITS = arch.Layer("logits", "logits", "", 0, 0)
 def step(name: str, layer: arch.Layer, weights: Mapping[str, Array], epsilon: float) -> Step:
     """The layer with its parameters in float64; raises KeyError for one that is missing."""
     found = {p.role: np.asarray(weights[p.name], dtype=np.float64) for p in layer.parameters}
-    return Step(layer, found, epsilon, arch.architecture(name).pool1)
+    row = arch.architecture(name)
+    bias = row.local_bias if isinstance(row, arch.Classic) else 2.0
+    return Step(layer, found, epsilon, bias)
 
 
 def compute(step: Step, inputs: Sequence[Array]) -> Array:
