@@ -25,7 +25,7 @@ from benchmarks import (
     throughput,
 )
 from benchmarks import commands_compare as records
-from benchmarks.cells import MODELS
+from benchmarks.cells import MODELS, RESNETS
 from benchmarks.commands import (
     DEFAULT_FOLDER,
     add_output,
@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--threads", type=numbers(1), default=threads, metavar="N,M,…", help="of every row")
     add("--device", choices=("auto", "cpu", "gpu"), default="auto")
     add("--rounds", type=whole(1), default=3, help="processes per row; ratios need 5")
-    add("--size", type=whole(32), default=224, help="height and width of the images")
+    add("--size", type=whole(32), help="height and width of the images, if not the network's own")
     _add_run(parser)
     return parser
 
@@ -177,7 +177,7 @@ def _port(arguments: Sequence[str]) -> int:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--model", choices=MODELS, default="resnet152", help="converted in every way")
+    add("--model", choices=RESNETS, default="resnet152", help="converted in every way")
     add("--rounds", type=whole(1), default=5, help="processes per row; ratios need 5")
     add("--seed", type=whole(0), default=0, help="of the weights")
     add_output(parser)
@@ -198,8 +198,8 @@ def _parity(arguments: Sequence[str]) -> int:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--model", choices=MODELS, default="resnet50", help="timed")
-    add("--deep", choices=MODELS, default="resnet152", help="whose run's memory is looked at")
+    add("--model", choices=RESNETS, default="resnet50", help="timed")
+    add("--deep", choices=RESNETS, default="resnet152", help="whose run's memory is looked at")
     add("--size", type=whole(32), default=224, help="height and width of the images")
     add("--rounds", type=whole(1), default=5, help="processes per row; the ratio needs 5")
     add("--seed", type=whole(0), default=0, help="of weights and images")
@@ -240,7 +240,7 @@ def _throughput(arguments: Sequence[str]) -> int:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--model", choices=MODELS, default="resnet50", help="eager, float32")
+    add("--model", choices=RESNETS, default="resnet50", help="eager, float32")
     add("--workers", type=whole(2), default=2, help="processes at once, against one alone")
     add("--batch", type=whole(1), default=8, help="images per pass of each process")
     add("--passes", type=whole(1), default=20, help="timed passes of each process")

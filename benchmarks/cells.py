@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from weight_port import arch, classic_names
+
 # A row of the table -> the framework whose process runs it; its worker's BUILD makes the model.
 IMPLEMENTATIONS = {
     "pytorch_impl": "torch",
@@ -24,7 +26,20 @@ WORKERS = {
 }
 
 # Networks that every implementation has.
-MODELS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+MODELS = (*RESNETS, *arch.CLASSICS)
+# Of the others those that a library has; ours and the engines have all.
+LIBRARIES = {
+    "torchvision": classic_names.TORCHVISION,
+    "timm": (),
+    "paddle.vision": classic_names.PADDLE_VISION,
+}
+
+
+def has(implementation: str, model: str) -> bool:
+    """Whether a library has a network."""
+    return model in RESNETS or model in LIBRARIES.get(implementation, (model,))
+
 
 PRECISIONS = ("fp32", "tf32", "amp-fp16", "amp-bf16", "fp16", "bf16")
 LAYOUTS = ("NCHW", "NHWC")
@@ -158,20 +173,29 @@ def grid(
     models: Sequence[str],
     batches: Sequence[int],
     implementations: Sequence[str],
-    size: int,
+    size: int | None,
     threads: Sequence[int],
     modes: Sequence[str] = ("eager",),
     precisions: Sequence[str] = ("fp32",),
     layouts: Sequence[str] = ("NCHW",),
     allocators: Sequence[str] = ("default",),
 ) -> list[Cell]:
-    """Every combination that exists; what will be compared is side by side, so close in time."""
+    """Every combination that exists; what will be compared is side by side, so close in time.
+
+    Images have the network's own size where none is given, or where it takes no other.
+    """
+    rows = {model: arch.architecture(model) for model in models}
+    sizes = {name: row.size if row.fixed or not size else size for name, row in rows.items()}
     found = [
-        Cell(model, batch, name, size, 0 if how["rung"] == DEFAULTS else n, **how, allocator=kept)
+        Cell(
+            model, batch, name, sizes[model], 0 if how["rung"] == DEFAULTS else n, **how,
+            allocator=kept,
+        )
         for model, batch, n, kept in itertools.product(models, batches, threads, allocators)
         for name in implementations
+        if has(name, model)
         for how in choices(name, modes, precisions, layouts)
-    ]
+    ]  # fmt: skip
     return list(dict.fromkeys(found))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from benchmarks import cells, scenarios
 from benchmarks import latency as measuring
-from benchmarks.cells import MODELS
+from benchmarks.cells import RESNETS
 from benchmarks.commands import add_output, destination, keep, list_of, numbers, say, whole
 from parity.launch import available_threads
 
@@ -30,7 +30,7 @@ def latency(arguments: Sequence[str]) -> int:
         ("--implementations", rows, "pytorch_impl,paddle_impl"),
         ("--modes", cells.ALL_MODES, "eager"),
     )
-    add("model", choices=MODELS, metavar="MODEL", help=", ".join(MODELS))
+    add("model", choices=RESNETS, metavar="MODEL", help=", ".join(RESNETS))
     for option, names, usual in lists:
         add(option, type=list_of(names), default=usual, metavar="A,B,…", help=", ".join(names))
     usual_loads = ",".join(map(str, LOADS))

@@ -9,7 +9,7 @@ from functools import partial
 
 from benchmarks import layers as measuring
 from benchmarks import layers_rows, layers_table
-from benchmarks.cells import LAYOUTS, MODELS
+from benchmarks.cells import LAYOUTS, RESNETS
 from benchmarks.commands import add_output, destination, keep, say, whole
 from parity.launch import available_threads
 
@@ -22,7 +22,7 @@ def layers(arguments: Sequence[str]) -> int:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("model", choices=MODELS, metavar="MODEL", help=", ".join(MODELS))
+    add("model", choices=RESNETS, metavar="MODEL", help=", ".join(RESNETS))
     add("--batch", type=whole(1), default=1, help="images per forward pass")
     add("--size", type=whole(32), default=224, help="height and width of the images")
     add("--threads", type=whole(1), default=available_threads())

@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks import worker
 from parity import seeded
+from weight_port import arch
 
 CALIBRATION = 8  # images that set the batch norms' statistics
 
@@ -27,19 +28,20 @@ class Files:
     onnx: str | None = None  # for the engines
 
 
-def images(count: int, size: int, seed: int) -> np.ndarray[Any, Any]:
-    """Float32 (count, 3, size, size) from a standard normal, as normalised photographs roughly are.
+def images(count: int, size: int, seed: int, channels: int = 3) -> np.ndarray[Any, Any]:
+    """Float32 (count, channels, size, size) from a standard normal, roughly as photographs are that
+    were normalised.
 
     The speed of a dense network does not depend on the values, as long as they stay normal.
     """
     random = np.random.default_rng([seed, count])
-    return random.standard_normal((count, 3, size, size)).astype(np.float32)
+    return random.standard_normal((count, channels, size, size)).astype(np.float32)
 
 
 def make_weights(folder: Path, model: str, size: int, seed: int, framework: str) -> str:
     """A seeded checkpoint, calibrated in ``framework``. Raises WorkerError."""
     path = folder / f"{model}{seeded.SUFFIX[framework]}"
-    batch = images(CALIBRATION, size, seed)
+    batch = images(CALIBRATION, size, seed, arch.architecture(model).in_channels)
     seeded.make(model, batch, path, framework=framework, seed=seed)
     return str(path)
 

@@ -38,18 +38,25 @@ def set_up(job: dict[str, Any]) -> Device:
     return DEVICES[job["device"]]
 
 
-def build_ours(path: str, _name: str) -> Any:
+def build_ours(path: str, name: str) -> Any:
     """``paddle_impl``'s network with a checkpoint's weights."""
-    return paddle_impl.load(path)
+    return paddle_impl.load(path, architecture=name)
 
 
 def build_library(path: str, name: str) -> Any:
     """``paddle.vision``'s network with a checkpoint's weights."""
     from paddle.vision import models
 
-    table = (models.resnet18, models.resnet34, models.resnet50, models.resnet101, models.resnet152)
-    model = {make.__name__: make for make in table}[name]()
-    tensors = weight_port.convert(weight_port.read(path), to="paddle.vision")
+    table = (
+        *(models.resnet18, models.resnet34, models.resnet50, models.resnet101, models.resnet152),
+        *(models.vgg11, models.vgg13, models.vgg16, models.vgg19),
+    )
+    named = {make.__name__: make for make in table}
+    named |= {f"{n}_bn": partial(make, batch_norm=True) for n, make in named.items() if "vgg" in n}
+    named["alexnet_owt"] = models.alexnet
+    model = named[name]()
+    # Its AlexNet's dropout scales in evaluation.
+    tensors = weight_port.convert(weight_port.read(path), to="paddle.vision", fold=True)
     skipped = model.set_state_dict({key: to_tensor(array) for key, array in tensors.items()})
     if any(skipped):  # Paddle only warns
         raise RuntimeError(f"paddle.vision skipped (missing, unexpected): {skipped}")
@@ -85,7 +92,7 @@ def describe(job: dict[str, Any]) -> dict[str, Any]:
 def reference(job: dict[str, Any]) -> dict[str, Any]:
     """Write the float64 logits (N, classes) of ``paddle_impl`` on the CPU to the job's file."""
     set_up(job)
-    model = paddle_impl.load(job["weights"])
+    model = build_ours(job["weights"], worker.model_of(job))
     model.to(dtype="float64")
     images = to_tensor(worker.load_array(job["inputs"], "images")).astype("float64")
     with paddle.no_grad():

@@ -18,7 +18,7 @@ from benchmarks.cells import Cell, abba, runs_on
 from benchmarks.inputs import Files, export, images, make_files, make_weights
 from benchmarks.timing import Plan
 from parity.launch import WorkerError
-from weight_port import WeightPortError
+from weight_port import WeightPortError, arch
 
 Say = Callable[[str], None]
 
@@ -73,7 +73,8 @@ def _shared(options: Options, rows: Iterable[Row], framework: str, folder: Path,
         path = str(known[0]) if known else made
         say(f"{cell.model}: float64 reference for batch {cell.batch}")
         # Another seed than the calibration's: not the images that set the statistics.
-        inputs = images(cell.batch, cell.size, options.seed + 1)
+        channels = arch.architecture(cell.model).in_channels
+        inputs = images(cell.batch, cell.size, options.seed + 1, channels)
         files = make_files(weights, path, inputs, start)
         if any(row.cell.framework == "engines" for row in rows):
             say(f"{cell.model}: ONNX for batch {cell.batch}")

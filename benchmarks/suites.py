@@ -43,7 +43,8 @@ DEFAULTS: dict[str, list[Any]] = {
     "threads": [0],
     "allocators": ["default"],
 }
-SETTINGS: dict[str, Any] = {"device": "auto", "rounds": 5, "size": 224, "seed": 0}
+# Of a size of 0 every network has its own.
+SETTINGS: dict[str, Any] = {"device": "auto", "rounds": 5, "size": 0, "seed": 0}
 
 
 class SuiteError(Exception):

@@ -38,17 +38,24 @@ def set_up(job: dict[str, Any]) -> Device:
     return DEVICES[job["device"]]
 
 
-def build_ours(path: str, _name: str) -> Any:
+def build_ours(path: str, name: str) -> Any:
     """``pytorch_impl``'s network with a checkpoint's weights."""
-    return pytorch_impl.load(path)
+    return pytorch_impl.load(path, architecture=name)
 
 
 def build_library(path: str, name: str) -> Any:
     """torchvision's network with a checkpoint's weights."""
     from torchvision import models
 
-    table = (models.resnet18, models.resnet34, models.resnet50, models.resnet101, models.resnet152)
-    model = {make.__name__: make for make in table}[name]()
+    table = (
+        *(models.resnet18, models.resnet34, models.resnet50, models.resnet101, models.resnet152),
+        *(models.vgg11, models.vgg13, models.vgg16, models.vgg19),
+        *(models.vgg11_bn, models.vgg13_bn, models.vgg16_bn, models.vgg19_bn),
+    )
+    named = {make.__name__: make for make in table}
+    named["alexnet_owt"] = models.alexnet
+    named["googlenet_bn"] = partial(models.googlenet, init_weights=False)
+    model = named[name]()
     tensors = weight_port.convert(weight_port.read(path), to="torchvision")
     model.load_state_dict({key: to_tensor(array) for key, array in tensors.items()}, strict=True)
     return model.eval()
@@ -92,7 +99,7 @@ def describe(job: dict[str, Any]) -> dict[str, Any]:
 def reference(job: dict[str, Any]) -> dict[str, Any]:
     """Write the float64 logits (N, classes) of ``pytorch_impl`` on the CPU to the job's file."""
     set_up(job)
-    model = pytorch_impl.load(job["weights"]).double()
+    model = build_ours(job["weights"], worker.model_of(job)).double()
     images = to_tensor(worker.load_array(job["inputs"], "images")).double()
     with torch.inference_mode():
         worker.save_array(job["out"], "logits", model(images).numpy())
@@ -122,7 +129,7 @@ def export(job: dict[str, Any]) -> dict[str, Any]:
     images = to_tensor(worker.load_images(job))
     names: dict[str, Any] = {"input_names": ["images"], "output_names": ["logits"]}
     # The exporter by tracing: its graph has batch norms folded away and needs no onnxscript.
-    model = pytorch_impl.load(job["weights"])
+    model = build_ours(job["weights"], worker.model_of(job))
     torch.onnx.export(model, (images,), job["out"], dynamo=False, opset_version=17, **names)
     return {}
 

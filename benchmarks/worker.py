@@ -100,6 +100,11 @@ def _verdict(relative: float, label: str) -> str | None:
     return None
 
 
+def model_of(job: dict[str, Any]) -> str:
+    """The network whose weights a job names: tensors can be those of several, file names can't."""
+    return Path(job["weights"]).stem
+
+
 def load_images(job: Mapping[str, Any]) -> Array:
     """The job's images; fewer than its file holds where the whole batch did not fit the memory."""
     images: Array = load_array(job["inputs"], "images")[: job["batch"]]
