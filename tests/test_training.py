@@ -27,6 +27,7 @@ from training.checkpoints import State
 from training.data import Cifar
 from training.errors import CheckpointError
 from training.paddle_side import PaddleSide
+from training.sides import How
 from training.torch_side import TorchSide
 from weight_port import arch
 
@@ -49,7 +50,7 @@ def parts(cifar: Path) -> tuple[Cifar, Cifar]:
 
 
 def side_of(framework: str, state: State) -> Any:
-    side = SIDES[framework](dict(state.settings), 2)
+    side = SIDES[framework](dict(state.settings), How(threads=2))
     side.put(state.weights, state.momentum)
     return side
 
@@ -121,16 +122,16 @@ def test_what_is_put_in_comes_out(parts: tuple[Cifar, Cifar]) -> None:
         side = side_of(framework, state)
         assert all(np.array_equal(a, state.weights[n]) for n, a in side.weights().items())
         assert list(side.weights()) == list(state.weights)
-        side.step(images, labels, 0.0)  # a rate of 0: the weights stay, the buffers don't
+        side.step(images, labels, 0.0, 32)  # a rate of 0: the weights stay, the buffers don't
         gradients = side.momentum()
         assert set(gradients) == set(momentum)
         side.put(state.weights, momentum)
-        side.step(images, labels, 0.0)
+        side.step(images, labels, 0.0, 32)
         for name, array in side.momentum().items():
             assert relative(array, 0.9 * momentum[name] + gradients[name]) < 1e-5, name
             assert np.array_equal(side.weights()[name], state.weights[name])
         side.put(state.weights, {})
-        side.step(images, labels, 0.0)
+        side.step(images, labels, 0.0, 32)
         for name, array in side.momentum().items():
             assert np.array_equal(array, gradients[name]), name
 

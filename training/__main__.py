@@ -50,7 +50,17 @@ def _parser() -> argparse.ArgumentParser:
         help=f"go on from FILE, or from DIR/{CHECKPOINT}; the settings are those of then",
     )
     add("--force", action="store_true", help="begin anew where DIR has a training")
-    add("--threads", type=int, default=available_threads())
+    add("--threads", type=int, default=available_threads(), help="of all workers together")
+    add(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that share every batch, started by the framework's launcher (torchrun, "
+        "paddle.distributed.launch); batch norms take the statistics of a worker's own images",
+    )
+    precisions = sorted({name for names in process.PRECISIONS.values() for name in names})
+    add("--precision", choices=precisions, default="float32")
     add("--model", choices=MODELS, metavar="NAME", help=", ".join(MODELS))
     add("--epochs", type=int, metavar="N")
     add("--batch", type=int, metavar="N", help="images in a step")
@@ -77,6 +87,26 @@ def _check(settings: dict[str, Any]) -> None:
             raise TrainingError(f"--{key} {settings[key]}: at least 1")
     if settings["rate"] <= 0 or not 0 <= settings["momentum"] < 1 or settings["weight_decay"] < 0:
         raise TrainingError("--rate is above 0, --momentum in [0, 1), --weight-decay 0 or above")
+
+
+def _how(words: argparse.Namespace, settings: dict[str, Any]) -> dict[str, Any]:
+    """What ``sides.How`` is made of. Raises TrainingError for what can't be."""
+    workers, batch = words.workers, settings["batch"]
+    for key in ("threads", "workers"):
+        if getattr(words, key) < 1:
+            raise TrainingError(f"--{key} {getattr(words, key)}: at least 1")
+    images = min(settings["limit"] or data.TRAIN, data.TRAIN)
+    last = images % batch or min(batch, images)
+    if last < workers:
+        raise TrainingError(
+            f"--workers {workers}: an epoch's last batch has {last} of {images} images, and each "
+            "worker needs one; choose another --batch"
+        )
+    return {
+        "threads": max(1, words.threads // workers),
+        "workers": workers,
+        "precision": words.precision,
+    }
 
 
 def _resumed(words: argparse.Namespace) -> tuple[Path | None, dict[str, Any]]:
@@ -107,6 +137,7 @@ def train(words: argparse.Namespace) -> int:
     """Run the framework's process on what was asked; returns its exit status."""
     path, settings = _resumed(words)
     _check(settings)
+    how = _how(words, settings)
     data.load(words.data, "test")  # before a framework is loaded
     words.out.mkdir(parents=True, exist_ok=True)
     job = {
@@ -116,7 +147,7 @@ def train(words: argparse.Namespace) -> int:
         "out": str(words.out),
         "resume": path and str(path),
         "settings": settings,
-        "threads": words.threads,
+        "how": how,
     }
     return process.start(words.framework, job)
 

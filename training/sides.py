@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,8 +14,30 @@ from weight_port import dialects
 Tensors = Mapping[str, np.ndarray]
 
 
+@dataclass(frozen=True)
+class How:
+    """How a process computes: unlike the settings of a training, free to change when it goes on."""
+
+    threads: int  # of each worker
+    workers: int = 1  # processes that share every batch
+    precision: str = "float32"
+
+    @property
+    def dtype(self) -> Any:
+        """NumPy's, of weights, buffers and images."""
+        return np.dtype(self.precision)
+
+
 class Side(Protocol):
-    """A network in training in one framework; tensors go in and out under the scheme's names."""
+    """A network in training in one framework; tensors go in and out under the scheme's names.
+
+    One of ``workers`` processes that train together, the ``rank``-th; 0 of 1 if it is alone. Each
+    holds the same weights and buffers. Batch norms take the statistics of a worker's own images:
+    neither framework synchronises them on CPUs.
+    """
+
+    rank: int
+    workers: int
 
     def put(self, weights: Tensors, momentum: Tensors) -> None:
         """Take weights and SGD's buffers; no buffers: as before the first step."""
@@ -25,11 +48,27 @@ class Side(Protocol):
     def momentum(self) -> dict[str, np.ndarray]:
         """Copies of SGD's buffers, of every parameter that has one."""
 
-    def step(self, images: np.ndarray, labels: np.ndarray, rate: float) -> tuple[float, int]:
-        """A step of SGD; the mean loss before it, and how many were right."""
+    def step(
+        self, images: np.ndarray, labels: np.ndarray, rate: float, whole: int
+    ) -> tuple[float, int]:
+        """A step of SGD on a batch of ``whole`` images, of which this worker has these.
+
+        The mean loss of the batch before it, and how many were right.
+        """
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """(N, classes) float32, in evaluation mode."""
+        """(N, classes) in evaluation mode, float64 where the weights are, else float32."""
+
+    def summed(self, values: list[float]) -> list[float]:
+        """The sums over all workers, in float64, in each of them."""
+
+    def average_statistics(self) -> None:
+        """Give every worker the mean of all workers' running means and variances."""
+
+
+def cast(tensors: Tensors, dtype: Any) -> Tensors:
+    """The tensors in ``dtype``; uncopied where they have it."""
+    return {name: array.astype(dtype, copy=False) for name, array in tensors.items()}
 
 
 def named(dialect: str, architecture: str, tensors: Tensors) -> dict[str, np.ndarray]:
