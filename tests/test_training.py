@@ -21,7 +21,7 @@ import torch
 
 import weight_port
 from parity.diagnosis.view import relative
-from training import batches, checkpoints, data, loop, schedules, start
+from training import batches, checkpoints, data, event_files, loop, schedules, start
 from training.__main__ import DEFAULTS, MODELS, main
 from training.checkpoints import State
 from training.data import Cifar
@@ -33,6 +33,7 @@ from weight_port import arch
 
 SIDES = {"torch": TorchSide, "paddle": PaddleSide}
 SETTINGS = {**DEFAULTS, "epochs": 2, "batch": 32, "rate": 0.05, "limit": 160}
+TIMES = ("time", "seconds", "images_per_second")  # of a line of the log
 Make = Callable[..., Any]
 
 
@@ -280,6 +281,8 @@ def test_killed_and_resumed_is_the_run_that_was_not(
     done = run(command(cifar, framework, whole, *SMALL))
     assert done.returncode == 0, done.stderr
     assert "4 epochs" in done.stdout
+    made = {path.name for path in whole.iterdir()}
+    assert {"curves.png", "curves.svg", loop.LOG, *event_files.FILES} <= made
     # Killed once in some epoch after the first, wherever it is then.
     started = subprocess.Popen(command(cifar, framework, cut, *SMALL), stderr=subprocess.DEVNULL,
                                start_new_session=True)  # fmt: skip
@@ -301,7 +304,7 @@ def test_killed_and_resumed_is_the_run_that_was_not(
         for name, array in getattr(one, part).items():
             assert array.tobytes() == getattr(other, part)[name].tobytes(), name
     logs = [
-        [{k: v for k, v in json.loads(line).items() if k not in ("seconds", "images_per_second")}
+        [{k: v for k, v in json.loads(line).items() if k not in TIMES}
          for line in (at / loop.LOG).read_text().splitlines()]
         for at in (whole, cut)
     ]  # fmt: skip

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from parity.launch import available_threads
-from training import checkpoints, data, process, schedules
+from training import checkpoints, curves, data, process, schedules
 from training.errors import CheckpointError, TrainingError
 from training.loop import CHECKPOINT, LOG
 from weight_port import arch
@@ -40,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--framework", choices=list(process.MODULES), required=True)
     add("--data", type=Path, required=True, metavar="DIR", help="made by python -m training.data")
-    add("--out", type=Path, required=True, metavar="DIR", help=f"for {CHECKPOINT} and {LOG}")
+    add("--out", type=Path, required=True, metavar="DIR", help=f"for {CHECKPOINT}, {LOG}, curves")
     add(
         "--resume",
         type=Path,
@@ -164,10 +163,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("training: stopped; --resume goes on from the last epoch", file=sys.stderr)
         return 130
     if status == 0:
-        last = json.loads((words.out / LOG).read_text().splitlines()[-1])
-        right = f"{last['test_accuracy']:.2%} of the test images are right"
-        print(f"{words.out / CHECKPOINT}: {last['epoch']} epochs, {right}")
+        _finish(words.out)
     return status
+
+
+def _finish(out: Path) -> None:
+    """Draw the curves, and say how it ended."""
+    history = curves.read(out)
+    try:
+        curves.draw({curves.name(out, history): history}, out)
+    except ImportError as error:
+        print(f"training: no curves: {error}", file=sys.stderr)
+    right = f"{history[-1]['test_accuracy']:.2%} of the test images are right"
+    print(f"{out / CHECKPOINT}: {history[-1]['epoch']} epochs, {right}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import weight_port
-from training import batches, checkpoints, data, schedules, start
+from training import batches, checkpoints, data, event_files, schedules, start
 from training.checkpoints import State
 from training.data import CLASSES, Cifar
 from training.errors import TrainingError
@@ -108,6 +108,7 @@ def epoch(side: Side, state: State, train: Cifar, test: Cifar, framework: str) -
         **found,
         "test_loss": test_loss,
         "test_accuracy": test_right / len(test.labels),
+        "time": round(time.time(), 3),
     }
     return replace(
         state,
@@ -127,6 +128,7 @@ def write(out: Path, state: State) -> None:
     lines = "".join(json.dumps(line) + "\n" for line in state.history)
     with disk.new_file(out / LOG, force=True) as stream:
         stream.write(lines.encode())
+    event_files.write(out, state.history)
 
 
 def limited(part: Cifar, count: int | None) -> Cifar:
