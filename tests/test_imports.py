@@ -28,6 +28,8 @@ FORBIDDEN = {
     "training.paddle_side": ("torch", "pytorch_impl", "benchmarks"),
     "benchmarks.__main__": (*FRAMEWORKS, "pytorch_impl", "paddle_impl"),
     "benchmarks.torch_worker": ("paddle", "paddle_impl"),
+    "benchmarks.train_torch": ("paddle", "paddle_impl"),
+    "benchmarks.train_paddle": ("torch", "pytorch_impl"),
     "benchmarks.paddle_worker": ("torch", "pytorch_impl"),
 }
 

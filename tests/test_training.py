@@ -192,6 +192,35 @@ def test_a_run_goes_on_in_the_other_framework(
     assert relative(found["forgot"], found["stayed"]) > 1e-2  # the buffers do matter
 
 
+def test_channels_last_is_the_same_training_and_bfloat16_nearly(parts: tuple[Cifar, Cifar]) -> None:
+    """At a low rate again, a momentum from before included."""
+    state = loop.begin({**SETTINGS, "rate": 0.001})
+    before = side_of("torch", state)
+    list(loop._steps(before, state, parts[0], 0))
+    state = replace(state, weights=before.weights(), momentum=before.momentum())
+    ways = {
+        "usual": How(threads=2),
+        "last": How(threads=2, channels_last=True),
+        "mixed": How(threads=2, channels_last=True, precision="bfloat16"),
+    }
+    losses, ends = {}, {}
+    for name, how in ways.items():
+        side = TorchSide(dict(state.settings), how)
+        side.put(state.weights, state.momentum)
+        buffers = [one["momentum_buffer"] for one in side.optimizer.state.values()]
+        weight = next(side.model.parameters())
+        assert buffers[0].stride() == weight.stride()
+        assert weight.is_contiguous(memory_format=side.layout)
+        losses[name] = np.array([loss for loss, *_ in loop._steps(side, state, parts[0], 1)])
+        ends[name] = np.concatenate([array.ravel() for array in side.momentum().values()])
+        assert {array.dtype for array in side.weights().values()} == {np.dtype("float32")}
+        assert loop.evaluate(side, parts[1])[0] > 0
+    assert relative(losses["last"], losses["usual"]) < 1e-5
+    assert relative(ends["last"], ends["usual"]) < 1e-3
+    assert 1e-5 < relative(losses["mixed"], losses["usual"]) < 0.02
+    assert relative(ends["mixed"], ends["usual"]) < 0.2
+
+
 def test_evaluation_is_the_frameworks(parts: tuple[Cifar, Cifar]) -> None:
     state = loop.begin(SETTINGS)
     side = side_of("torch", state)
@@ -334,6 +363,9 @@ def test_a_run_of_paddle_goes_on_in_torch(cifar: Path, tmp_path: Path, monkeypat
     [
         (["--epochs", "0"], "--epochs 0: at least 1"),
         (["--rate", "0"], "--rate is above 0"),
+        (["--threads", "0"], "--threads 0: at least 1"),
+        (["--framework", "paddle", "--precision", "bfloat16"], "paddle has no kernels for it"),
+        (["--framework", "paddle", "--channels-last"], "--channels-last: not in paddle"),
         (["--resume", "nowhere.safetensors"], "nowhere.safetensors: no checkpoint of a training"),
     ],
 )

@@ -59,7 +59,8 @@ def _parser() -> argparse.ArgumentParser:
         "paddle.distributed.launch); batch norms take the statistics of a worker's own images",
     )
     precisions = sorted({name for names in process.PRECISIONS.values() for name in names})
-    add("--precision", choices=precisions, default="float32")
+    add("--precision", choices=precisions, default="float32", help="bfloat16: autocast; torch's")
+    add("--channels-last", action="store_true", help="convolutions in NHWC; torch's")
     add("--model", choices=MODELS, metavar="NAME", help=", ".join(MODELS))
     add("--epochs", type=int, metavar="N")
     add("--batch", type=int, metavar="N", help="images in a step")
@@ -94,6 +95,14 @@ def _how(words: argparse.Namespace, settings: dict[str, Any]) -> dict[str, Any]:
     for key in ("threads", "workers"):
         if getattr(words, key) < 1:
             raise TrainingError(f"--{key} {getattr(words, key)}: at least 1")
+    if words.precision not in process.PRECISIONS[words.framework]:
+        there = ", ".join(process.PRECISIONS[words.framework])
+        raise TrainingError(
+            f"--precision {words.precision}: {words.framework} has no kernels for it on CPUs; "
+            f"choose {there}"
+        )
+    if words.channels_last and "NHWC" not in process.LAYOUTS[words.framework]:
+        raise TrainingError(f"--channels-last: not in {words.framework}; leave it out")
     images = min(settings["limit"] or data.TRAIN, data.TRAIN)
     last = images % batch or min(batch, images)
     if last < workers:
@@ -105,6 +114,7 @@ def _how(words: argparse.Namespace, settings: dict[str, Any]) -> dict[str, Any]:
         "threads": max(1, words.threads // workers),
         "workers": workers,
         "precision": words.precision,
+        "channels_last": words.channels_last,
     }
 
 

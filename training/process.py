@@ -14,7 +14,10 @@ from typing import Any
 from parity.launch import environment
 
 MODULES = {"torch": "training.torch_side", "paddle": "training.paddle_side"}
-PRECISIONS = {"torch": ("float32", "float64"), "paddle": ("float32", "float64")}
+# Paddle's autocast has no effect on CPUs, as it says, and its conv2d no kernel for bfloat16 there;
+# its layers take their layout when they are made, torch's from their tensors.
+PRECISIONS = {"torch": ("float32", "bfloat16", "float64"), "paddle": ("float32", "float64")}
+LAYOUTS = {"torch": ("NCHW", "NHWC"), "paddle": ("NCHW",)}
 _PYTHON = [sys.executable, "-W", "ignore", "-m"]
 
 

@@ -20,12 +20,13 @@ class How:
 
     threads: int  # of each worker
     workers: int = 1  # processes that share every batch
-    precision: str = "float32"
+    precision: str = "float32"  # bfloat16: autocast's
+    channels_last: bool = False  # images and convolutions in NHWC; their values are the same
 
     @property
     def dtype(self) -> Any:
-        """NumPy's, of weights, buffers and images."""
-        return np.dtype(self.precision)
+        """NumPy's, of weights, buffers and images; under autocast they stay float32."""
+        return np.dtype("float64" if self.precision == "float64" else "float32")
 
 
 class Side(Protocol):

@@ -32,6 +32,8 @@ class TorchSide:
             atexit.register(dist.destroy_process_group)
             self.rank = dist.get_rank()
         self.model = pytorch_impl.MODELS[self.name]()
+        self.layout = torch.channels_last if how.channels_last else torch.contiguous_format
+        self.mixed = how.precision == "bfloat16"
         self.network: torch.nn.Module = self.model  # what trains: the model, or DDP around it
         self.optimizer = torch.optim.SGD(
             self.model.parameters(), settings["rate"], settings["momentum"],
@@ -41,11 +43,15 @@ class TorchSide:
     def put(self, weights: Tensors, momentum: Tensors) -> None:
         """See ``sides.Side``."""
         pytorch_impl.load_weights(self.model, cast(weights, self.how.dtype))
+        self.model.to(memory_format=self.layout)
         buffers = keyed(DIALECT, self.name, cast(momentum, self.how.dtype))
         self.optimizer.state.clear()
         for key, parameter in self.model.named_parameters():
             if key in buffers:
-                self.optimizer.state[parameter]["momentum_buffer"] = to_tensor(buffers[key])
+                buffer = torch.empty_like(parameter, requires_grad=False)  # in its layout
+                self.optimizer.state[parameter]["momentum_buffer"] = buffer.copy_(
+                    to_tensor(buffers[key])
+                )
         # A worker's statistics are its own until ``average_statistics``.
         if self.workers > 1 and self.network is self.model:
             self.network = DistributedDataParallel(self.model, broadcast_buffers=False)
@@ -90,8 +96,10 @@ class TorchSide:
         return found
 
     def _forward(self, network: torch.nn.Module, images: np.ndarray) -> torch.Tensor:
-        found: torch.Tensor = network(torch.from_numpy(images.astype(self.how.dtype, copy=False)))
-        return found
+        seen = torch.from_numpy(images.astype(self.how.dtype, copy=False))
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.mixed):
+            found: torch.Tensor = network(seen.contiguous(memory_format=self.layout))
+        return found.float() if self.mixed else found
 
     def summed(self, values: list[float]) -> list[float]:
         """See ``sides.Side``."""
