@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import weight_port
-from training import batches, checkpoints, data, event_files, schedules, start
+from training import batches, checkpoints, data, event_files, exchange, schedules, start
 from training.checkpoints import State
 from training.data import CLASSES, Cifar
 from training.errors import TrainingError
@@ -159,7 +159,12 @@ def score(side: Side, job: Job) -> None:
 
 
 _ERRORS = (ArithmeticError, OSError, RuntimeError, TrainingError, ValueError, WeightPortError)
-TASKS = {"train": run, "score": score}
+TASKS = {
+    "train": run,
+    "score": score,
+    "export": exchange.to_files,
+    "import": exchange.from_files,
+}
 
 
 def main(make: Make) -> int:

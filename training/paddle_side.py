@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from paddle.utils import unique_name
 import paddle_impl
 from paddle_impl.checkpoint import to_tensor
 from training import loop
-from training.sides import How, Tensors, cast, keyed, named
+from training.errors import CheckpointError
+from training.sides import How, Tensors, cast, check_shapes, keyed, named
+from weight_port import WeightPortError, read
 
 DIALECT = "paddle_impl"
 _BUFFER = "_velocity_0"  # paddle.optimizer.Momentum's name of it, after the parameter's
@@ -46,15 +49,17 @@ class PaddleSide:
     def put(self, weights: Tensors, momentum: Tensors) -> None:
         """See ``sides.Side``."""
         paddle_impl.load_weights(self.model, cast(weights, self.how.dtype))
-        buffers = keyed(DIALECT, self.name, cast(momentum, self.how.dtype))
-        names = {key: parameter.name for key, parameter in self.model.named_parameters()}
         self.optimizer = self._optimizer()
-        self.optimizer.set_state_dict(
-            {f"{names[key]}{_BUFFER}": to_tensor(array) for key, array in buffers.items()}
-        )
+        self.optimizer.set_state_dict(self._state(momentum))
         # A worker's statistics are its own until ``average_statistics``.
         if self.workers > 1 and self.network is self.model:
             self.network = fleet.distributed_model(self.model)
+
+    def _state(self, momentum: Tensors) -> dict[str, Any]:
+        """The optimizer's, which has its buffers before the first step only in what it is given."""
+        buffers = keyed(DIALECT, self.name, cast(momentum, self.how.dtype))
+        names = {key: parameter.name for key, parameter in self.model.named_parameters()}
+        return {f"{names[key]}{_BUFFER}": to_tensor(array) for key, array in buffers.items()}
 
     def weights(self) -> dict[str, np.ndarray]:
         """See ``sides.Side``."""
@@ -107,6 +112,34 @@ class PaddleSide:
         dist.all_reduce(total)
         found: list[float] = total.tolist()
         return found
+
+    def save(self, folder: Path, weights: Tensors, momentum: Tensors) -> None:
+        """See ``sides.Side``."""
+        self.put(weights, momentum)
+        paddle.save(self.model.state_dict(), str(folder / "training.pdparams"))
+        paddle.save(self._state(momentum), str(folder / "training.pdopt"))
+
+    def saved(self, path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """See ``sides.Side``."""
+        try:
+            paddle_impl.load_weights(self.model, read(path))
+            state = read(path.with_suffix(".pdopt"))
+        except (OSError, WeightPortError) as error:
+            raise CheckpointError(
+                f"{path}: no .pdparams with a .pdopt beside it, of {self.name} ({error})"
+            ) from None
+        parameters = {k: p for k, p in self.model.named_parameters() if not p.stop_gradient}
+        buffers = {
+            key: np.asarray(state[f"{parameter.name}{_BUFFER}"])
+            for key, parameter in parameters.items()
+            if f"{parameter.name}{_BUFFER}" in state
+        }
+        if state and not buffers:
+            raise CheckpointError(
+                f"{path.with_suffix('.pdopt')}: no Momentum's state of {self.name}"
+            )
+        check_shapes(path.with_suffix(".pdopt"), buffers, parameters)
+        return self.weights(), named(DIALECT, self.name, buffers)
 
     def average_statistics(self) -> None:
         """See ``sides.Side``."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from parity.work import scheme
+from training.errors import CheckpointError
 from weight_port import dialects
 
 Tensors = Mapping[str, np.ndarray]
@@ -63,6 +65,12 @@ class Side(Protocol):
     def summed(self, values: list[float]) -> list[float]:
         """The sums over all workers, in float64, in each of them."""
 
+    def save(self, folder: Path, weights: Tensors, momentum: Tensors) -> None:
+        """Write the files in which the framework's users keep a network and its optimizer."""
+
+    def saved(self, path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Weights and SGD's buffers from such files. Raises CheckpointError."""
+
     def average_statistics(self) -> None:
         """Give every worker the mean of all workers' running means and variances."""
 
@@ -76,6 +84,15 @@ def named(dialect: str, architecture: str, tensors: Tensors) -> dict[str, np.nda
     """Copies of a framework's tensors under the scheme's names and in its layout."""
     found = scheme(dialect, architecture, tensors)
     return {name: np.array(array, order="C") for name, array in found}
+
+
+def check_shapes(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raises CheckpointError where SGD's buffers, by parameter, are not those of the parameters."""
+    wrong = [
+        key for key, value in found.items() if list(value.shape) != list(wanted[key].shape)
+    ] or sorted(set(wanted) - set(found))
+    if found and wrong:
+        raise CheckpointError(f"{path}: SGD's buffers are wrong or missing of {', '.join(wrong)}")
 
 
 def keyed(dialect: str, architecture: str, tensors: Tensors) -> dict[str, np.ndarray]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -14,9 +16,15 @@ from torch.nn.parallel import DistributedDataParallel
 import pytorch_impl
 from pytorch_impl.checkpoint import to_tensor
 from training import loop
-from training.sides import How, Tensors, cast, keyed, named
+from training.errors import CheckpointError
+from training.sides import How, Tensors, cast, check_shapes, keyed, named
 
 DIALECT = "pytorch_impl"
+# What torch.load and load_state_dict raise for a file that is another.
+_UNREADABLE = (
+    AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError,
+    UnpicklingError,
+)  # fmt: skip
 
 
 class TorchSide:
@@ -108,6 +116,33 @@ class TorchSide:
         total = torch.tensor(values, dtype=torch.float64)
         dist.all_reduce(total)
         return total.tolist()
+
+    def save(self, folder: Path, weights: Tensors, momentum: Tensors) -> None:
+        """See ``sides.Side``."""
+        self.put(weights, momentum)
+        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        torch.save(state, folder / "training.pt")
+
+    def saved(self, path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """See ``sides.Side``."""
+        try:
+            state = torch.load(path, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except _UNREADABLE as error:
+            raise CheckpointError(
+                f"{path}: no {{model, optimizer}} of {self.name} ({error!r})"
+            ) from None
+        for group in self.optimizer.param_groups:
+            if group["nesterov"] or group["dampening"]:
+                raise CheckpointError(f"{path}: SGD with dampening or Nesterov's momentum")
+        buffers = {
+            key: self.optimizer.state[parameter]["momentum_buffer"]
+            for key, parameter in self.model.named_parameters()
+            if self.optimizer.state[parameter].get("momentum_buffer") is not None
+        }
+        check_shapes(path, buffers, dict(self.model.named_parameters()))
+        return self.weights(), self.momentum()
 
     def average_statistics(self) -> None:
         """See ``sides.Side``."""
