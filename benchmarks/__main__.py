@@ -17,6 +17,7 @@ from benchmarks import (
     cluster,
     commands_latency,
     commands_layers,
+    commands_train,
     page,
     record,
     selftest,
@@ -269,6 +270,7 @@ COMMANDS = {
     "selftest": _selftest,
     "throughput": _throughput,
     "latency": commands_latency.latency,
+    "train": commands_train.train,
 }
 
 

@@ -181,6 +181,19 @@ def _unsound_queries(record: Record) -> list[str]:
     return unsound(record)
 
 
+def _unsound_trainings(record: Record) -> list[str]:
+    """Rows that claim to have gone well and lack processes or trainings that were asked for."""
+    settings, found = record["settings"], []
+    for index, row in enumerate(record["rows"]):
+        where = f"record.rows[{index}]"
+        if row["error"] is not None:
+            continue
+        for part, wanted in (("processes", "rounds"), ("accuracies", "seeds")):
+            if len(row[part]) != settings[wanted]:
+                found.append(f"{where}: {len(row[part])} {part} of {settings[wanted]}")
+    return found
+
+
 # What a record is of (``kind``; passes of a model have none): its schema, and what that can't say.
 _KINDS = {
     "forward": ("record.schema.json", _empty_cells),
@@ -190,6 +203,7 @@ _KINDS = {
     "throughput": ("throughput.schema.json", _unsound_rows),
     "layers": ("layers.schema.json", _unsound_steps),
     "latency": ("latency.schema.json", _unsound_queries),
+    "train": ("train.schema.json", _unsound_trainings),
 }
 
 

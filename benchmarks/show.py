@@ -19,6 +19,7 @@ from benchmarks import (
     selftest_table,
     table,
     throughput_table,
+    train_table,
 )
 from weight_port import DestinationError, disk
 
@@ -33,6 +34,7 @@ TABLES: dict[str, Render] = {
     "throughput": throughput_table.render,
     "layers": layers_table.render,
     "latency": latency_table.render,
+    "train": train_table.render,
 }
 
 

@@ -22,11 +22,15 @@ FORBIDDEN = {
     "parity.torch_worker": ("paddle", "paddle_impl", "benchmarks"),
     "parity.paddle_worker": ("torch", "pytorch_impl", "benchmarks"),
     "training.__main__": (*FRAMEWORKS, "pytorch_impl", "paddle_impl", "benchmarks"),
+    "training.curves": (*FRAMEWORKS, "pytorch_impl", "paddle_impl", "benchmarks"),
+    "training.exchange": (*FRAMEWORKS, "pytorch_impl", "paddle_impl", "benchmarks"),
     "training.evaluate": (*FRAMEWORKS, "pytorch_impl", "paddle_impl", "benchmarks"),
     "training.torch_side": ("paddle", "paddle_impl", "benchmarks"),
     "training.paddle_side": ("torch", "pytorch_impl", "benchmarks"),
     "benchmarks.__main__": (*FRAMEWORKS, "pytorch_impl", "paddle_impl"),
     "benchmarks.torch_worker": ("paddle", "paddle_impl"),
+    "benchmarks.train_torch": ("paddle", "paddle_impl"),
+    "benchmarks.train_paddle": ("torch", "pytorch_impl"),
     "benchmarks.paddle_worker": ("torch", "pytorch_impl"),
 }
 

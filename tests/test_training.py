@@ -21,17 +21,19 @@ import torch
 
 import weight_port
 from parity.diagnosis.view import relative
-from training import batches, checkpoints, data, loop, schedules, start
+from training import batches, checkpoints, data, event_files, loop, schedules, start
 from training.__main__ import DEFAULTS, MODELS, main
 from training.checkpoints import State
 from training.data import Cifar
 from training.errors import CheckpointError
 from training.paddle_side import PaddleSide
+from training.sides import How
 from training.torch_side import TorchSide
 from weight_port import arch
 
 SIDES = {"torch": TorchSide, "paddle": PaddleSide}
 SETTINGS = {**DEFAULTS, "epochs": 2, "batch": 32, "rate": 0.05, "limit": 160}
+TIMES = ("time", "seconds", "images_per_second")  # of a line of the log
 Make = Callable[..., Any]
 
 
@@ -49,7 +51,7 @@ def parts(cifar: Path) -> tuple[Cifar, Cifar]:
 
 
 def side_of(framework: str, state: State) -> Any:
-    side = SIDES[framework](dict(state.settings), 2)
+    side = SIDES[framework](dict(state.settings), How(threads=2))
     side.put(state.weights, state.momentum)
     return side
 
@@ -121,16 +123,16 @@ def test_what_is_put_in_comes_out(parts: tuple[Cifar, Cifar]) -> None:
         side = side_of(framework, state)
         assert all(np.array_equal(a, state.weights[n]) for n, a in side.weights().items())
         assert list(side.weights()) == list(state.weights)
-        side.step(images, labels, 0.0)  # a rate of 0: the weights stay, the buffers don't
+        side.step(images, labels, 0.0, 32)  # a rate of 0: the weights stay, the buffers don't
         gradients = side.momentum()
         assert set(gradients) == set(momentum)
         side.put(state.weights, momentum)
-        side.step(images, labels, 0.0)
+        side.step(images, labels, 0.0, 32)
         for name, array in side.momentum().items():
             assert relative(array, 0.9 * momentum[name] + gradients[name]) < 1e-5, name
             assert np.array_equal(side.weights()[name], state.weights[name])
         side.put(state.weights, {})
-        side.step(images, labels, 0.0)
+        side.step(images, labels, 0.0, 32)
         for name, array in side.momentum().items():
             assert np.array_equal(array, gradients[name]), name
 
@@ -188,6 +190,35 @@ def test_a_run_goes_on_in_the_other_framework(
     assert len(found["went"]) == 20
     assert relative(found["went"], found["stayed"]) < 1e-4
     assert relative(found["forgot"], found["stayed"]) > 1e-2  # the buffers do matter
+
+
+def test_channels_last_is_the_same_training_and_bfloat16_nearly(parts: tuple[Cifar, Cifar]) -> None:
+    """At a low rate again, a momentum from before included."""
+    state = loop.begin({**SETTINGS, "rate": 0.001})
+    before = side_of("torch", state)
+    list(loop._steps(before, state, parts[0], 0))
+    state = replace(state, weights=before.weights(), momentum=before.momentum())
+    ways = {
+        "usual": How(threads=2),
+        "last": How(threads=2, channels_last=True),
+        "mixed": How(threads=2, channels_last=True, precision="bfloat16"),
+    }
+    losses, ends = {}, {}
+    for name, how in ways.items():
+        side = TorchSide(dict(state.settings), how)
+        side.put(state.weights, state.momentum)
+        buffers = [one["momentum_buffer"] for one in side.optimizer.state.values()]
+        weight = next(side.model.parameters())
+        assert buffers[0].stride() == weight.stride()
+        assert weight.is_contiguous(memory_format=side.layout)
+        losses[name] = np.array([loss for loss, *_ in loop._steps(side, state, parts[0], 1)])
+        ends[name] = np.concatenate([array.ravel() for array in side.momentum().values()])
+        assert {array.dtype for array in side.weights().values()} == {np.dtype("float32")}
+        assert loop.evaluate(side, parts[1])[0] > 0
+    assert relative(losses["last"], losses["usual"]) < 1e-5
+    assert relative(ends["last"], ends["usual"]) < 1e-3
+    assert 1e-5 < relative(losses["mixed"], losses["usual"]) < 0.02
+    assert relative(ends["mixed"], ends["usual"]) < 0.2
 
 
 def test_evaluation_is_the_frameworks(parts: tuple[Cifar, Cifar]) -> None:
@@ -279,6 +310,8 @@ def test_killed_and_resumed_is_the_run_that_was_not(
     done = run(command(cifar, framework, whole, *SMALL))
     assert done.returncode == 0, done.stderr
     assert "4 epochs" in done.stdout
+    made = {path.name for path in whole.iterdir()}
+    assert {"curves.png", "curves.svg", loop.LOG, *event_files.FILES} <= made
     # Killed once in some epoch after the first, wherever it is then.
     started = subprocess.Popen(command(cifar, framework, cut, *SMALL), stderr=subprocess.DEVNULL,
                                start_new_session=True)  # fmt: skip
@@ -300,7 +333,7 @@ def test_killed_and_resumed_is_the_run_that_was_not(
         for name, array in getattr(one, part).items():
             assert array.tobytes() == getattr(other, part)[name].tobytes(), name
     logs = [
-        [{k: v for k, v in json.loads(line).items() if k not in ("seconds", "images_per_second")}
+        [{k: v for k, v in json.loads(line).items() if k not in TIMES}
          for line in (at / loop.LOG).read_text().splitlines()]
         for at in (whole, cut)
     ]  # fmt: skip
@@ -330,6 +363,9 @@ def test_a_run_of_paddle_goes_on_in_torch(cifar: Path, tmp_path: Path, monkeypat
     [
         (["--epochs", "0"], "--epochs 0: at least 1"),
         (["--rate", "0"], "--rate is above 0"),
+        (["--threads", "0"], "--threads 0: at least 1"),
+        (["--framework", "paddle", "--precision", "bfloat16"], "paddle has no kernels for it"),
+        (["--framework", "paddle", "--channels-last"], "--channels-last: not in paddle"),
         (["--resume", "nowhere.safetensors"], "nowhere.safetensors: no checkpoint of a training"),
     ],
 )

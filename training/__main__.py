@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from parity.launch import available_threads
-from training import checkpoints, data, process, schedules
+from training import checkpoints, curves, data, process, schedules
 from training.errors import CheckpointError, TrainingError
 from training.loop import CHECKPOINT, LOG
 from weight_port import arch
@@ -40,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--framework", choices=list(process.MODULES), required=True)
     add("--data", type=Path, required=True, metavar="DIR", help="made by python -m training.data")
-    add("--out", type=Path, required=True, metavar="DIR", help=f"for {CHECKPOINT} and {LOG}")
+    add("--out", type=Path, required=True, metavar="DIR", help=f"for {CHECKPOINT}, {LOG}, curves")
     add(
         "--resume",
         type=Path,
@@ -50,7 +49,18 @@ def _parser() -> argparse.ArgumentParser:
         help=f"go on from FILE, or from DIR/{CHECKPOINT}; the settings are those of then",
     )
     add("--force", action="store_true", help="begin anew where DIR has a training")
-    add("--threads", type=int, default=available_threads())
+    add("--threads", type=int, default=available_threads(), help="of all workers together")
+    add(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that share every batch, started by the framework's launcher (torchrun, "
+        "paddle.distributed.launch); batch norms take the statistics of a worker's own images",
+    )
+    precisions = sorted({name for names in process.PRECISIONS.values() for name in names})
+    add("--precision", choices=precisions, default="float32", help="bfloat16: autocast; torch's")
+    add("--channels-last", action="store_true", help="convolutions in NHWC; torch's")
     add("--model", choices=MODELS, metavar="NAME", help=", ".join(MODELS))
     add("--epochs", type=int, metavar="N")
     add("--batch", type=int, metavar="N", help="images in a step")
@@ -77,6 +87,35 @@ def _check(settings: dict[str, Any]) -> None:
             raise TrainingError(f"--{key} {settings[key]}: at least 1")
     if settings["rate"] <= 0 or not 0 <= settings["momentum"] < 1 or settings["weight_decay"] < 0:
         raise TrainingError("--rate is above 0, --momentum in [0, 1), --weight-decay 0 or above")
+
+
+def _how(words: argparse.Namespace, settings: dict[str, Any]) -> dict[str, Any]:
+    """What ``sides.How`` is made of. Raises TrainingError for what can't be."""
+    workers, batch = words.workers, settings["batch"]
+    for key in ("threads", "workers"):
+        if getattr(words, key) < 1:
+            raise TrainingError(f"--{key} {getattr(words, key)}: at least 1")
+    if words.precision not in process.PRECISIONS[words.framework]:
+        there = ", ".join(process.PRECISIONS[words.framework])
+        raise TrainingError(
+            f"--precision {words.precision}: {words.framework} has no kernels for it on CPUs; "
+            f"choose {there}"
+        )
+    if words.channels_last and "NHWC" not in process.LAYOUTS[words.framework]:
+        raise TrainingError(f"--channels-last: not in {words.framework}; leave it out")
+    images = min(settings["limit"] or data.TRAIN, data.TRAIN)
+    last = images % batch or min(batch, images)
+    if last < workers:
+        raise TrainingError(
+            f"--workers {workers}: an epoch's last batch has {last} of {images} images, and each "
+            "worker needs one; choose another --batch"
+        )
+    return {
+        "threads": max(1, words.threads // workers),
+        "workers": workers,
+        "precision": words.precision,
+        "channels_last": words.channels_last,
+    }
 
 
 def _resumed(words: argparse.Namespace) -> tuple[Path | None, dict[str, Any]]:
@@ -107,6 +146,7 @@ def train(words: argparse.Namespace) -> int:
     """Run the framework's process on what was asked; returns its exit status."""
     path, settings = _resumed(words)
     _check(settings)
+    how = _how(words, settings)
     data.load(words.data, "test")  # before a framework is loaded
     words.out.mkdir(parents=True, exist_ok=True)
     job = {
@@ -116,7 +156,7 @@ def train(words: argparse.Namespace) -> int:
         "out": str(words.out),
         "resume": path and str(path),
         "settings": settings,
-        "threads": words.threads,
+        "how": how,
     }
     return process.start(words.framework, job)
 
@@ -133,10 +173,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("training: stopped; --resume goes on from the last epoch", file=sys.stderr)
         return 130
     if status == 0:
-        last = json.loads((words.out / LOG).read_text().splitlines()[-1])
-        right = f"{last['test_accuracy']:.2%} of the test images are right"
-        print(f"{words.out / CHECKPOINT}: {last['epoch']} epochs, {right}")
+        _finish(words.out)
     return status
+
+
+def _finish(out: Path) -> None:
+    """Draw the curves, and say how it ended."""
+    history = curves.read(out)
+    try:
+        curves.draw({curves.name(out, history): history}, out)
+    except ImportError as error:
+        print(f"training: no curves: {error}", file=sys.stderr)
+    right = f"{history[-1]['test_accuracy']:.2%} of the test images are right"
+    print(f"{out / CHECKPOINT}: {history[-1]['epoch']} epochs, {right}")
 
 
 if __name__ == "__main__":

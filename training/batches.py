@@ -41,13 +41,18 @@ def cut(images: np.ndarray, rows: np.ndarray, columns: np.ndarray, flips: np.nda
     return found
 
 
+def share(count: int, rank: int, workers: int) -> slice:
+    """Which of ``count`` images the ``rank``-th worker takes: in order, and as even as can be."""
+    return slice(count * rank // workers, count * (rank + 1) // workers)
+
+
 def epoch(
-    part: Cifar, batch: int, seed: int, number: int
+    part: Cifar, batch: int, seed: int, number: int, rank: int = 0, workers: int = 1
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(float32 images (n, 3, 32, 32), int64 labels (n,)) of an epoch, every image once.
 
     A function of its arguments alone: an epoch begun anew is the same. The last batch is smaller
-    where the images don't divide.
+    where the images don't divide. A worker gets its share of each: together they have the batch.
     """
     random = np.random.default_rng([seed, number])
     count = len(part.labels)
@@ -55,7 +60,8 @@ def epoch(
     rows, columns = random.integers(0, 2 * PAD + 1, (2, count))
     flips = random.random(count) < 0.5
     for start in range(0, count, batch):
-        at = slice(start, start + batch)
+        mine = share(min(batch, count - start), rank, workers)
+        at = slice(start + mine.start, start + mine.stop)
         images = cut(part.images[order[at]], rows[at], columns[at], flips[at])
         yield normalised(images), part.labels[order[at]]
 

@@ -30,7 +30,7 @@ def scores(weights: Path, model: str, folder: Path, limit: int | None) -> dict[s
     for framework in process.MODULES:
         with tempfile.TemporaryDirectory(prefix="resnet-parity-") as name:
             out = Path(name, "logits.npy")
-            job = {"task": "score", "settings": settings, "threads": available_threads()}
+            job = {"task": "score", "settings": settings, "how": {"threads": available_threads()}}
             paths = {"weights": str(weights), "data": str(folder), "out": str(out)}
             if process.start(framework, {**job, **paths, "limit": limit}):
                 raise TrainingError(f"{framework} could not score {weights}; see above")

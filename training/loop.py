@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 
 import weight_port
-from training import batches, checkpoints, data, schedules, start
+from training import batches, checkpoints, data, event_files, exchange, schedules, start
 from training.checkpoints import State
 from training.data import CLASSES, Cifar
 from training.errors import TrainingError
-from training.sides import Side
+from training.sides import How, Side
 from weight_port import WeightPortError, disk
 
 CHECKPOINT, WEIGHTS, LOG = "last.safetensors", "weights.safetensors", "log.jsonl"
 _EVALUATED = 500  # images at a time
 Job = dict[str, Any]
-Make = Callable[[dict[str, Any], int], Side]
+Make = Callable[[dict[str, Any], How], Side]
 
 
 def begin(settings: dict[str, Any]) -> State:
@@ -40,65 +40,82 @@ def loss_of(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def evaluate(side: Side, part: Cifar) -> tuple[float, int]:
-    """The mean loss over a part of the data, and how many images are right."""
+    """The mean loss over a part of the data, and how many images are right; workers share it."""
     loss, right = 0.0, 0
-    for images, labels in batches.plain(part, _EVALUATED):
+    mine = batches.share(len(part.labels), side.rank, side.workers)
+    for images, labels in batches.plain(Cifar(*(array[mine] for array in part)), _EVALUATED):
         logits = side.logits(images)
         loss += loss_of(logits, labels)
         right += int((logits.argmax(axis=1) == labels).sum())
-    return loss / len(part.labels), right
+    loss, total = side.summed([loss, right])
+    return loss / len(part.labels), int(total)
 
 
 def _steps(
     side: Side, state: State, train: Cifar, number: int
 ) -> Iterator[tuple[float, int, int, float]]:
-    """(loss, right, images, rate) of every step of the epoch after ``state``."""
-    settings = state.settings
-    total = -(-len(train.labels) // settings["batch"])
-    made = batches.epoch(train, settings["batch"], settings["seed"], number)
+    """(loss, right, images, rate) of every step of the epoch after ``state``, of whole batches."""
+    settings, count = state.settings, len(train.labels)
+    batch, total = settings["batch"], -(-count // settings["batch"])
+    made = batches.epoch(train, batch, settings["seed"], number, side.rank, side.workers)
     for step, (images, labels) in enumerate(made):
         done = (number + step / total) / settings["epochs"]
         rate = schedules.rate(settings["schedule"], state.schedule, done)
-        loss, right = side.step(images, labels, rate)
-        yield loss, right, len(labels), rate
+        whole = min(batch, count - step * batch)
+        loss, right = side.step(images, labels, rate, whole)
+        yield loss, right, whole, rate
 
 
-def epoch(side: Side, state: State, train: Cifar, test: Cifar, framework: str) -> State:
-    """One more epoch; raises FloatingPointError where the loss is no number any more."""
+def train_epoch(side: Side, state: State, train: Cifar, framework: str) -> dict[str, Any]:
+    """The steps of an epoch, shown as they go; what they say of it.
+
+    Raises FloatingPointError where the loss is no number any more.
+    """
     from tqdm import tqdm
 
     settings, number = state.settings, state.epoch
     began, losses, right, seen, last = time.perf_counter(), 0.0, 0, 0, 0.0
     title = f"{framework} {settings['model']} {number + 1}/{settings['epochs']}"
-    with tqdm(total=len(train.labels), desc=title, unit="img", file=sys.stderr) as bar:
-        for loss, correct, count, rate in _steps(side, state, train, number):
+    count, silent = len(train.labels), side.rank > 0
+    with tqdm(total=count, desc=title, unit="img", file=sys.stderr, disable=silent) as bar:
+        for loss, correct, whole, rate in _steps(side, state, train, number):
             if not np.isfinite(loss):
                 raise FloatingPointError(
                     f"epoch {number + 1}: the loss is {loss}: a smaller --rate may help; the "
                     "checkpoint of the epoch before is kept"
                 )
-            losses, right, seen, last = losses + loss * count, right + correct, seen + count, rate
+            losses, right, seen, last = losses + loss * whole, right + correct, seen + whole, rate
             bar.set_postfix(loss=f"{losses / seen:.3f}", right=f"{right / seen:.1%}", refresh=False)
-            bar.update(count)
+            bar.update(whole)
     spent = time.perf_counter() - began
-    test_loss, test_right = evaluate(side, test)
-    line = {
-        "epoch": number + 1,
-        "framework": framework,
+    return {
         "rate": last,
         "train_loss": losses / seen,
         "train_accuracy": right / seen,
-        "test_loss": test_loss,
-        "test_accuracy": test_right / len(test.labels),
         "seconds": round(spent, 3),
         "images_per_second": round(seen / spent, 1),
+    }
+
+
+def epoch(side: Side, state: State, train: Cifar, test: Cifar, framework: str) -> State:
+    """One more epoch, and what the test images say of it. Raises as ``train_epoch``."""
+    found = train_epoch(side, state, train, framework)
+    side.average_statistics()
+    test_loss, test_right = evaluate(side, test)
+    line = {
+        "epoch": state.epoch + 1,
+        "framework": framework,
+        **found,
+        "test_loss": test_loss,
+        "test_accuracy": test_right / len(test.labels),
+        "time": round(time.time(), 3),
     }
     return replace(
         state,
         weights=side.weights(),
         momentum=side.momentum(),
-        epoch=number + 1,
-        schedule=schedules.after(settings["schedule"], state.schedule, losses / seen),
+        epoch=state.epoch + 1,
+        schedule=schedules.after(state.settings["schedule"], state.schedule, found["train_loss"]),
         history=[*state.history, line],
     )
 
@@ -111,6 +128,7 @@ def write(out: Path, state: State) -> None:
     lines = "".join(json.dumps(line) + "\n" for line in state.history)
     with disk.new_file(out / LOG, force=True) as stream:
         stream.write(lines.encode())
+    event_files.write(out, state.history)
 
 
 def limited(part: Cifar, count: int | None) -> Cifar:
@@ -119,14 +137,15 @@ def limited(part: Cifar, count: int | None) -> Cifar:
 
 
 def run(side: Side, job: Job) -> State:
-    """Every epoch that is left; each ends with a checkpoint."""
+    """Every epoch that is left; each ends with a checkpoint, which the first worker writes."""
     state = checkpoints.load(Path(job["resume"])) if job["resume"] else begin(job["settings"])
     side.put(state.weights, state.momentum)
     found, limit = data.parts(Path(job["data"])), state.settings["limit"]
     train, test = (limited(part, limit) for part in found)
     while state.epoch < state.settings["epochs"]:
         state = epoch(side, state, train, test, job["framework"])
-        write(Path(job["out"]), state)
+        if side.rank == 0:
+            write(Path(job["out"]), state)
     return state
 
 
@@ -140,14 +159,19 @@ def score(side: Side, job: Job) -> None:
 
 
 _ERRORS = (ArithmeticError, OSError, RuntimeError, TrainingError, ValueError, WeightPortError)
-TASKS = {"train": run, "score": score}
+TASKS = {
+    "train": run,
+    "score": score,
+    "export": exchange.to_files,
+    "import": exchange.from_files,
+}
 
 
 def main(make: Make) -> int:
     """A framework's process: the job is a JSON file, named by argv."""
     job = json.loads(Path(sys.argv[1]).read_text())
     try:
-        TASKS[job["task"]](make(job["settings"], job["threads"]), job)
+        TASKS[job["task"]](make(job["settings"], How(**job["how"])), job)
     except _ERRORS as error:
         print(f"training: {error}", file=sys.stderr)
         return 1
