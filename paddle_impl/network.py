@@ -10,7 +10,7 @@ from paddle import ParamAttr, Tensor, nn
 from paddle.nn.initializer import Constant, Initializer, Normal, Uniform
 
 from weight_port import arch
-from weight_port.classic_rows import LOCAL_ALPHA, LOCAL_BETA, LOCAL_SIZE
+from weight_port.classic_steps import LOCAL_ALPHA, LOCAL_BETA, LOCAL_SIZE
 from weight_port.initial import initial
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from weight_port import arch, classic
-from weight_port.classic_rows import LOCAL_SIZE
+from weight_port.classic_steps import LOCAL_SIZE
 
 KINDS = ("forward", "isolated", "gradients", "training")
 MODES = ("eval", "train")

@@ -15,7 +15,7 @@ from faulty import Array, Instead, Weights
 from parity import images
 from parity.diagnosis import kernels, wiring
 from weight_port import arch
-from weight_port.classic_rows import LOCAL_ALPHA
+from weight_port.classic_steps import LOCAL_ALPHA
 
 RANDOM = np.random.default_rng(8)
 NEXT = ("resnext50_32x4d", 100, "res2c")

@@ -14,7 +14,8 @@ from typing import TypedDict
 from weight_port import classic, residual
 from weight_port.arch_layers import Block, Layer, Parameter
 from weight_port.arch_rows import POOLS, RESNETS, SHORTCUTS, Architecture
-from weight_port.classic_rows import CLASSICS, Classic
+from weight_port.classic_rows import CLASSICS
+from weight_port.classic_steps import Classic
 from weight_port.residual import batch_norm_name, block_letter, blocks, stem
 
 __all__ = [

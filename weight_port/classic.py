@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from weight_port.arch_layers import Layer, Parameter
-from weight_port.classic_rows import CLASSES, HIDDEN, Classic, Step
+from weight_port.classic_steps import CLASSES, HIDDEN, Classic, Step
 
 
 class Sizes(NamedTuple):

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from weight_port.arch_layers import Layer
-from weight_port.classic_rows import CLASSICS, Classic
+from weight_port.classic_rows import CLASSICS
+from weight_port.classic_steps import Classic
 
 Names = Callable[[Classic, Layer], str]  # the module that holds a layer's tensors
 

@@ -11,7 +11,8 @@ import numpy as np
 from parity.diagnosis import kernels
 from parity.diagnosis.view import Guess, View, layers
 from parity.diagnosis.wiring import compute
-from weight_port.classic_rows import BRANCHES, LOCAL_ALPHA
+from weight_port.classic_steps import LOCAL_ALPHA
+from weight_port.inception import BRANCHES
 
 
 def local_norm(seen: View) -> Iterator[Guess]:
