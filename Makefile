@@ -26,8 +26,9 @@ demo: .venv/installed
 	$(BIN)/python -m parity resnet50 --weights $(DEMO)/resnet50.pdparams --torch-weights $(DEMO)/resnet50.safetensors --images $(DEMO)/photographs
 	$(BIN)/python -m benchmarks --models resnet50 --batch 1 --rounds 2
 
+# Files of tests side by side: most wait for a framework's one thread.
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 # Hostile files made up for every reader, each its share of the time; findings in build/fuzz.
 fuzz: .venv/installed
