@@ -20,7 +20,10 @@ import paddle_impl
 import pytorch_impl
 import weight_port
 from parity import seeded
-from weight_port import arch, dialects
+from parity.plan import Options, pool_gradients
+from parity.run import run
+from parity.subject import Given, UsageError, subject
+from weight_port import arch, classic, dialects
 from weight_port.initial import initial
 
 BOTH = [pytorch_impl, paddle_impl]
@@ -412,3 +415,46 @@ def test_a_backbone_ends_at_the_tables_feature_map(name: str) -> None:
     side = arch.sides(name, row.size)[last.name][1]
     found = logits(pytorch_impl.MODELS[name](include_top=False), batch(name))
     assert found.shape == (2, last.out_channels, side, side)
+
+
+# -- parity ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["lenet5", "nin_cifar", "googlenet_bn"])
+def test_both_frameworks_agree_in_training_too(tmp_path: Path, name: str) -> None:
+    size = None if name == "lenet5" else 32 if name == "nin_cifar" else 64
+    one = subject(name, Given(size=size), tmp_path, lambda _: None)
+    large = name == "googlenet_bn"  # a minute of everything
+    modes = ("train",) if large else ("eval", "train")
+    asked = Options(("float64",), modes, isolate=not large, backward=True, steps=1 + (not large))
+    report = run(one, asked)
+    assert report.passed, [f.section.title for f in report.found if not f.passed]
+    kinds = {(found.section.kind, found.section.mode) for found in report.found}
+    wanted = {"forward", "gradients", "training"} | (set() if large else {"isolated"})
+    assert kinds >= {(kind, "train") for kind in wanted}
+    heads = {layer.name for layer in arch.layers(name) if layer.head and layer.parameters}
+    for found in report.found:
+        seen = {output.layer for output in found.section.outputs}
+        assert heads <= seen if found.section.mode == "train" else heads.isdisjoint(seen)
+    logits = [f for f in report.found if f.section.kind == "forward"]
+    assert all(found.outputs[-1].relative_l2 <= 1e-13 for found in logits)
+
+
+def test_a_network_of_one_size_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="lenet5: takes images of 28 pixels alone, not 64"):
+        subject("lenet5", Given(size=64), tmp_path, lambda _: None)
+
+
+# 2.0e-8 at 7x7 as measured; a window of 25, cut ones of 9 and 6 and 4, and 5 channels
+@pytest.mark.parametrize(
+    ("name", "layer", "side", "expected"),
+    [("googlenet", "aux1_pool", 14, {25}), ("nin_cifar", "pool2", 16, {4, 6, 9}),
+     ("googlenet_bn", "aux1_pool", 14, {16}), ("vgg11", "pool6", 2, {1, 2, 4}),
+     ("googlenet", "norm1", 56, {5}), ("nin", "pool4", 6, {36})],
+)  # fmt: skip
+def test_what_paddles_means_send_back(name: str, layer: str, side: int, expected: set) -> None:
+    row = next(x for x in arch.layers(name) if x.name == layer)
+    found = pool_gradients(row, side)
+    sides = classic.output_side(side, row)
+    assert found.shape == ((1, 1) if row.kind == "local_norm" else (sides, sides))
+    assert set(found.ravel()) == {float(np.float32(1 / n)) * n for n in expected}
