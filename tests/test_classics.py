@@ -275,6 +275,12 @@ def test_paddle_visions_other_networks_are_not_taken_for_ours(name: str) -> None
 # -- what the guard sees --------------------------------------------------------------------------
 
 
+def test_a_library_without_the_network_is_said_and_who_has_it() -> None:
+    said = "timm has no vgg11; these can hold it: paddle1, pytorch_impl, paddle_impl, torchvision"
+    with pytest.raises(weight_port.MismatchError, match=said):
+        weight_port.convert(drawn("vgg11"), to="timm")
+
+
 def test_twins_are_named_and_another_function_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert weight_port.detect(drawn("lenet5")).twins == ("lenet5_relu",)
     assert weight_port.detect(drawn("alexnet_lrn")).twins == ("alexnet_lrn",)

@@ -133,6 +133,9 @@ def differences(source: str, name: str, to: str) -> tuple[Difference, ...]:
 
 def _no_such_network(name: str, to: str) -> str:
     row, held = architecture(name), [architecture(other) for other in DIALECTS[to].holds]
+    can = f"these can hold it: {', '.join(holders(name))}"
+    if isinstance(row, Classic):
+        return f"{to} has no {name}; {can}"
     what = "a network that is not among its rows"
     if row.cifar and not any(other.cifar for other in held):
         what = "a 3x3 stem and no pool1, for the small images of CIFAR"
@@ -150,10 +153,7 @@ def _no_such_network(name: str, to: str) -> str:
         what = "a projection in its first block (res2a_branch1), as PaddleClas builds it"
     elif not row.bottleneck and any(other.first_projection for other in held):
         what = "no projection in its first block (res2a_branch1), unlike PaddleClas's form"
-    return (
-        f"{name} has {what}; no model in {to} has one there. It is another network; these can "
-        f"hold it: {', '.join(holders(name))}"
-    )
+    return f"{name} has {what}; no model in {to} has one there. It is another network; {can}"
 
 
 def permit(
