@@ -52,6 +52,11 @@ resnet32_b = MODELS["resnet32_b"]
 resnet44_b = MODELS["resnet44_b"]
 resnet56_b = MODELS["resnet56_b"]
 resnet110_b = MODELS["resnet110_b"]
+plain20 = MODELS["plain20"]
+plain32 = MODELS["plain32"]
+plain44 = MODELS["plain44"]
+plain56 = MODELS["plain56"]
+plain110 = MODELS["plain110"]
 lenet5 = MODELS["lenet5"]
 lenet5_relu = MODELS["lenet5_relu"]
 alexnet = MODELS["alexnet"]
@@ -92,7 +97,12 @@ __all__ = [
     "nin_cifar",
     "optimize",
     "plain18",
+    "plain20",
+    "plain32",
     "plain34",
+    "plain44",
+    "plain56",
+    "plain110",
     "resnet18",
     "resnet18_paddleclas",
     "resnet18_text",

@@ -116,6 +116,12 @@ TOTALS = [
     ("resnet44_b", 658_586 + 2_752, 45, 227),
     ("resnet56_b", 853_018 + 2_752, 57, 287),
     ("resnet110_b", 1_727_962 + 2_752, 111, 557),
+    # He et al. (2015), figure 6: without shortcuts, which have no parameters there
+    ("plain20", 269_722, 19, 97),
+    ("plain32", 464_154, 31, 157),
+    ("plain44", 658_586, 43, 217),
+    ("plain56", 853_018, 55, 277),
+    ("plain110", 1_727_962, 109, 547),
     # LeCun et al. (1998), with C3 and C5 joined to all and a linear output: 156 + 2,416 + 48,120 +
     # 10,164 + 850
     ("lenet5", 61_706, 2, 10),
@@ -196,9 +202,8 @@ def test_each_network_has_the_classes_and_the_size_of_its_images() -> None:
     for name, row in arch.ARCHITECTURES.items():
         if name in arch.CLASSICS:
             continue
-        cifar = name.startswith("cifar_") or name.removesuffix("_b").removeprefix("resnet") in (
-            "20", "32", "44", "56", "110",
-        )  # fmt: skip
+        depth = re.sub("^(resnet|plain)|_b$", "", name)
+        cifar = name.startswith("cifar_") or depth in ("20", "32", "44", "56", "110")
         assert (row.classes, row.size) == ((10, 32) if cifar else (1000, 224))
         assert arch.layers(name)[-1].out_channels == row.classes
         assert arch.parameters(name) == arch.parameters(name, row.classes)
@@ -245,7 +250,13 @@ def test_a_plain_network_costs_what_its_resnet_does_but_for_the_projections() ->
         assert plain == arch.multiply_adds(f"resnet{depth}") - projections
         ours, theirs = (arch.layers(f"{form}{depth}") for form in ("plain", "resnet"))
         assert [x.name for x in ours] == [x.name for x in theirs if x.branch != "branch1"]
-    assert not any(block.added for block in arch.blocks("plain18"))
+    for depth, _ in SIX_N_TWO:  # option A costs nothing
+        ours, theirs = (f"{form}{depth}" for form in ("plain", "resnet"))
+        assert arch.multiply_adds(ours) == arch.multiply_adds(theirs)
+        assert arch.layers(ours)[-1] == arch.layers(theirs)[-1]
+        assert arch.parameters(ours) == arch.parameters(theirs)
+    for name in ("plain18", "plain20", "plain110"):
+        assert not any(block.added or block.padded for block in arch.blocks(name)), name
 
 
 def test_resnet18_from_the_text_has_eighteen_layers_and_five_shortcuts() -> None:
@@ -275,7 +286,7 @@ FIELDS = [
     # stage 4 +16, 3 of +32; stage 5 +32, 3 of +64.
     ("resnet18", 11 + 32 + 8 + 48 + 16 + 96 + 32 + 192), ("plain18", 435),
     # 3x3 throughout: 1 + 2*7 at spacing 1, then 2 + 5*4 and 4 + 5*8 by the same count.
-    ("resnet20", 15 + 2 + 5 * 4 + 4 + 5 * 8),
+    ("resnet20", 15 + 2 + 5 * 4 + 4 + 5 * 8), ("plain20", 81),
 ]  # fmt: skip
 
 

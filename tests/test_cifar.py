@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -46,9 +47,10 @@ class Block(nn.Module):
             self.add_module(f"conv{n}", conv)
             self.add_module(f"bn{n}", nn.BatchNorm2d(b))
         self.shortcut = nn.Sequential()
+        self.added = option != "none"
         if (stride != 1 or cin != cout) and option == "A":
             self.shortcut = Zeros(planes // 4, planes // 4)
-        elif stride != 1 or cin != cout:
+        elif (stride != 1 or cin != cout) and option == "B":
             conv = nn.Conv2d(cin, cout, 1, stride, bias=False)
             self.shortcut = nn.Sequential(conv, nn.BatchNorm2d(cout))
 
@@ -57,7 +59,7 @@ class Block(nn.Module):
         for n in range(1, self.last + 1):
             y = getattr(self, f"bn{n}")(getattr(self, f"conv{n}")(y))
             y = y if n == self.last else F.relu(y)
-        return F.relu(y + self.shortcut(x))
+        return F.relu(y + self.shortcut(x)) if self.added else F.relu(y)
 
 
 class Reference(nn.Module):
@@ -65,9 +67,10 @@ class Reference(nn.Module):
 
     def __init__(self, name: str, classes: int = 10) -> None:
         super().__init__()
-        depth = int(name.removeprefix("cifar_").removeprefix("resnet").removesuffix("_b"))
+        depth = int(re.sub("^(cifar_)?(resnet|plain)|_b$", "", name))
         counts = DEEP[depth] if name.startswith("cifar_") else 3 * [(depth - 2) // 6]
         option = "B" if name.startswith("cifar_") or name.endswith("_b") else "A"
+        option = "none" if name.startswith("plain") else option
         channels = planes = 64 if name.startswith("cifar_") else 16
         expansion = 4 if depth == 50 else 1
         self.conv1 = nn.Conv2d(3, channels, 3, padding=1, bias=False)
@@ -147,6 +150,27 @@ def test_the_form_with_torchvisions_names(name: str) -> None:
     assert (found.dialect, found.architecture, found.num_classes) == ("cifar-fc", name, 100)
     back = weight_port.convert(renamed, to="cifar")
     assert all(back[key].tobytes() == tensors[key].tobytes() for key in tensors)
+
+
+@pytest.mark.parametrize("name", ["plain20", "plain56"])
+def test_without_shortcuts_it_is_another_network_with_the_same_tensors(name: str) -> None:
+    theirs, twin = reference(name), reference(name.replace("plain", "resnet"))
+    twin.load_state_dict(theirs.state_dict(), strict=True)
+    assert weight_port.detect(state(theirs)).architecture == name.replace("plain", "resnet")
+    for side in (pytorch_impl, paddle_impl):
+        with pytest.raises(weight_port.MismatchError, match=f"the model is {name}"):
+            side.load_weights(side.MODELS[name](), state(theirs))  # a cifar file holds a ResNet
+    ours = pytorch_impl.MODELS[name]().double().eval()
+    there = weight_port.convert(state(theirs), to="pytorch_impl")
+    pytorch_impl.load_weights(ours, there)
+    assert relative(logits(ours), logits(theirs)) < 1e-14
+    assert relative(logits(twin), logits(theirs)) > 1e-2
+    mirror = paddle_impl.MODELS[name]()
+    paddle_impl.load_weights(mirror, there)
+    mirror.eval()
+    with paddle.no_grad():
+        said = mirror(paddle.to_tensor(images())).numpy()
+    assert relative(said, logits(theirs)) < 1e-9
 
 
 def test_zeros_elsewhere_are_another_network() -> None:

@@ -81,6 +81,8 @@ CASES = [
     ("cifar", "cifar_resnet50", "pytorch_impl", {}),
     ("cifar", "resnet20_b", "cifar-fc", {}),
     ("cifar", "resnet20", "paddle1", {"softmax": guard.USE}),
+    ("pytorch_impl", "plain20", "paddle_impl", {}),
+    ("pytorch_impl", "plain20", "cifar", {"shortcuts": guard.FUNCTION}),
 ]
 
 
@@ -119,7 +121,37 @@ def test_a_trait_of_an_architecture_is_seen(monkeypatch) -> None:
     assert "stride of a bottleneck" not in subjects("detectron2", "resnet50_v1", "torchvision")
 
 
+def test_shortcuts_are_a_trait_of_the_row(monkeypatch) -> None:
+    assert subjects("pytorch_impl", "resnet20", "cifar") == {}
+    held = (*DIALECTS["cifar-fc"].holds, "plain20")
+    monkeypatch.setitem(DIALECTS, "cifar-fc", dataclasses.replace(DIALECTS["cifar-fc"], holds=held))
+    assert "shortcuts" in subjects("cifar", "resnet20", "cifar-fc")  # plain20 alone is there
+    forgotten = dataclasses.replace(arch.ARCHITECTURES["plain20"], shortcuts="padded")
+    monkeypatch.setitem(arch.ARCHITECTURES, "plain20", forgotten)
+    assert subjects("pytorch_impl", "plain20", "cifar") == {}
+    assert "shortcuts" not in subjects("cifar", "resnet20", "cifar-fc")
+
+
 # -- refusals
+
+
+@pytest.mark.parametrize("depth", [20, 32, 44, 56, 110])
+def test_a_plain_network_is_no_resnet(fake, same_bits, depth: int) -> None:
+    """The tensors are a ResNet's, to the last shape: what is said of them decides."""
+    name = f"plain{depth}"
+    tensors = fake("pytorch_impl", name)
+    found = weight_port.detect(tensors)
+    assert (found.architecture, found.twins) == (f"resnet{depth}", (name,))
+    assert f"could be those of {name} too" in found.undecided
+    with pytest.raises(weight_port.MismatchError) as raised:
+        weight_port.convert(tensors, to="cifar", architecture=name)
+    assert "shortcuts: none in the source, padded in the target" in str(raised.value)
+    assert f"{name} is in paddle1, pytorch_impl, paddle_impl" in str(raised.value)
+    with pytest.raises(
+        weight_port.MismatchError, match=f"{name} has no shortcuts; no model in cif"
+    ):
+        weight_port.convert(tensors, to="cifar-fc", architecture=name, allow_mismatch=True)
+    same_bits(weight_port.convert(tensors, to="paddle1", architecture=name), fake("paddle1", name))
 
 
 def test_a_stride_elsewhere_is_refused_with_what_differs_and_what_to_do(fake) -> None:

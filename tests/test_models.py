@@ -49,6 +49,7 @@ FORMS = (
     "cifar_resnet50",
     "resnet20",
     "resnet20_b",
+    "plain20",
 )
 
 
@@ -442,9 +443,10 @@ def test_every_row_of_the_table_has_a_function_of_its_name_in_both() -> None:
 
 @pytest.mark.parametrize("implementation", [pytorch_impl, paddle_impl])
 def test_plain_networks_add_nothing_and_the_text_adds_where_nothing_changes(implementation) -> None:
-    plain, text = implementation.plain18(), implementation.resnet18_text()
-    for block in arch.blocks("plain18"):
-        assert getattr(plain, block.name).branch1 is None
+    for name in ("plain18", "plain20"):
+        plain = implementation.MODELS[name]()
+        assert all(getattr(plain, block.name).branch1 is None for block in arch.blocks(name))
+    text = implementation.resnet18_text()
     for block in arch.blocks("resnet18_text"):
         changes = block.name in ("res3a", "res4a", "res5a")
         assert (getattr(text, block.name).branch1 is None) == changes
@@ -454,10 +456,11 @@ def test_plain_networks_add_nothing_and_the_text_adds_where_nothing_changes(impl
             assert not bias.numpy(**FORCE.get(implementation, {})).any()
 
 
-@pytest.mark.parametrize("name", ["plain18", "resnet18_text"])
+@pytest.mark.parametrize("name", ["plain18", "resnet18_text", "plain20"])
 def test_blocks_without_shortcuts_by_hand(name: str) -> None:
     model = pytorch_impl.MODELS[name]().eval()
-    x = torch.from_numpy(images(side=16, channels=64))
+    channels = arch.ARCHITECTURES[name].channels
+    x = torch.from_numpy(images(side=16, channels=channels))
     block = model.res3a
     with torch.inference_mode():
         found = block(x.clone())

@@ -165,5 +165,12 @@ RESNETS = {
         _6n2("resnet44_b", blocks=(7, 7, 7)),
         _6n2("resnet56_b", blocks=(9, 9, 9)),
         _6n2("resnet110_b", blocks=(18, 18, 18)),
+        # The same layers without shortcuts: the degradation of figure 6, left. Option A has no
+        # parameters, so that each has the tensors of a ResNet above.
+        _6n2("plain20", blocks=(3, 3, 3), shortcuts="none"),
+        _6n2("plain32", blocks=(5, 5, 5), shortcuts="none"),
+        _6n2("plain44", blocks=(7, 7, 7), shortcuts="none"),
+        _6n2("plain56", blocks=(9, 9, 9), shortcuts="none"),
+        _6n2("plain110", blocks=(18, 18, 18), shortcuts="none"),
     )
 }

@@ -133,7 +133,8 @@ _CLAS = (*_rows(projection=True), *_VD_CLAS)
 _NEXT = ("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d")
 _WIDE = ("wide_resnet50_2", "wide_resnet101_2")
 _CAFFE = ("resnet50_caffe", "resnet101_caffe", "resnet152_caffe")
-_CIFAR = tuple(row.name for row in RESNETS.values() if row.cifar)
+# Neither library has the plain networks.
+_CIFAR = tuple(row.name for row in RESNETS.values() if row.cifar and row.shortcuts != "none")
 # Of three stages, and projected: the one form that is known under these names. Networks of four
 # stages have them with a max-pool after the 3x3 stem (github.com/huyvnphan/PyTorch_CIFAR10) and
 # without it (timm's, with an Identity), which no tensor shows.

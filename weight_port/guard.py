@@ -59,6 +59,10 @@ def _pool(_: Dialect, row: Row) -> str:
     return f"{row.pool1} (112 pixels become {POOLS[row.pool1][2]})"
 
 
+def _shortcuts(_: Dialect, row: Row) -> str:
+    return "" if isinstance(row, Classic) else row.shortcuts
+
+
 _NO_BIAS, _EVERY_BIAS = "none", "one in every convolution"
 
 
@@ -86,6 +90,7 @@ _OTHER_MODEL = "choose a dialect that holds the network, or build the target's m
 _TRAITS = (
     _Trait("stride of a bottleneck", FUNCTION, _stride, _OTHER_MODEL),
     _Trait("pool1", FUNCTION, _pool, _OTHER_MODEL),
+    _Trait("shortcuts", FUNCTION, _shortcuts, _OTHER_MODEL),
     _Trait("activation", FUNCTION, lambda _, row: row.activation, _OTHER_MODEL),
     _Trait("local response normalisation", FUNCTION, _local_norm, _OTHER_MODEL),
     _Trait("dropout", FOLD, _dropout, SCALING),
