@@ -30,6 +30,7 @@ SIZE = 64  # pixels; CIFAR's networks take their own 32
 LOGITS, GRADIENTS = 1e-13, 1e-11
 _OPTIONS = Options(precisions=("float64",), backward=True)
 Row = dict[str, Any]
+Record = dict[str, Any]
 
 
 def described(name: str) -> Row:
@@ -60,8 +61,40 @@ def measured(report: Report) -> Row:
     return {"logits": logits, "gradients": gradients, "equal": report.passed and within}
 
 
-def survey(names: Sequence[str], out: Path) -> list[Row]:
-    """Run them in turn and write the record. Raises parity.launch.WorkerError and others."""
+class RecordError(Exception):
+    """A record that rows can't be added to; the message says why."""
+
+
+# What rows of one record have in common.
+_COMMON = ("schema", "kind", "frameworks", "precision", "size", "bounds")
+
+
+def added(old: Record, new: Record) -> Record:
+    """The new record with the old one's other rows, each with the commit that it was run at.
+
+    Raises RecordError where the two were not run alike.
+    """
+    unlike = [key for key in _COMMON if old.get(key) != new[key]]
+    if old.get("context", {}).get("system") != new["context"]["system"]:
+        unlike.append("system")
+    if unlike:
+        raise RecordError(f"its {', '.join(unlike)} are not those of now: run all, without --add")
+    known = set(arch.ARCHITECTURES)
+    rows = {row["name"]: row for row in _dated(old) if row["name"] in known}
+    rows |= {row["name"]: row for row in _dated(new)}
+    ordered = [rows[name] for name in arch.ARCHITECTURES if name in rows]
+    return {**new, "networks": ordered}
+
+
+def _dated(record: Record) -> list[Row]:
+    return [{"commit": record["context"]["commit"], **row} for row in record["networks"]]
+
+
+def survey(names: Sequence[str], out: Path, old: Record | None = None) -> list[Row]:
+    """Run them in turn and write the record, with the rows of an ``old`` one that are not run.
+
+    Returns what was run. Raises RecordError, parity.launch.WorkerError and others.
+    """
     rows: list[Row] = []
     said: dict[str, Any] = {}
     for name in names:
@@ -72,7 +105,7 @@ def survey(names: Sequence[str], out: Path) -> list[Row]:
             found = run(one, _OPTIONS, say=_say)
         said = {side: dict(words) for side, words in found.said.items()}
         rows.append({**described(name), **measured(found)})
-    record = {
+    record: Record = {
         "schema": SCHEMA,
         "kind": "networks",
         "context": {
@@ -86,6 +119,7 @@ def survey(names: Sequence[str], out: Path) -> list[Row]:
         "bounds": {"logits": LOGITS, "gradients": GRADIENTS},
         "networks": rows,
     }
+    record = record if old is None else added(old, record)
     out.parent.mkdir(parents=True, exist_ok=True)
     with disk.new_file(out, force=True) as stream:
         stream.write(f"{json.dumps(record, indent=1, allow_nan=False)}\n".encode())
@@ -101,13 +135,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m parity.survey", description=__doc__)
     parser.add_argument("models", nargs="*", metavar="MODEL", help="all that there are, if none")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE")
+    kept = "keep FILE's rows of networks that are not run"
+    parser.add_argument("--add", action="store_true", help=kept)
     words = parser.parse_args(arguments)
     unknown = [name for name in words.models if name not in arch.ARCHITECTURES]
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; python -m parity --list lists the networks")
     try:
-        rows = survey(words.models or list(arch.ARCHITECTURES), words.out)
-    except (weight_port.WeightPortError, WorkerError, OSError) as error:
+        old = json.loads(words.out.read_text()) if words.add else None
+        rows = survey(words.models or list(arch.ARCHITECTURES), words.out, old)
+    except RecordError as error:
+        print(f"parity.survey: {words.out}: {error}", file=sys.stderr)
+        return 2
+    except (weight_port.WeightPortError, WorkerError, OSError, ValueError) as error:
         print(f"parity.survey: {error}", file=sys.stderr)
         return 2
     wrong = [row["name"] for row in rows if not row["equal"]]

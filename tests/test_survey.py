@@ -90,3 +90,38 @@ def test_unknown_networks_are_named(tmp_path: Path, capsys: pytest.CaptureFixtur
         survey.main(["resnet51", "--out", str(tmp_path / "x.json")])
     assert ended.value.code == 2
     assert "unknown: resnet51" in capsys.readouterr().err
+
+
+def made(names: list[str], commit: str = "a", **more: object) -> dict:
+    return {
+        "schema": 1, "kind": "networks", "frameworks": {}, "precision": "float64", "size": 64,
+        "bounds": {}, "context": {"commit": commit, "system": {"cpu": "x"}, "date": "now"},
+        "networks": [{"name": name, "equal": True} for name in names], **more,
+    }  # fmt: skip
+
+
+def test_rows_are_added_in_the_tables_order_each_with_its_commit() -> None:
+    old = made(["resnet18", "plain18", "gone"])
+    found = survey.added(old, made(["resnet34", "plain18"], "b"))
+    rows = [(row["name"], row["commit"]) for row in found["networks"]]
+    assert rows == [("resnet18", "a"), ("resnet34", "b"), ("plain18", "b")]
+    again = survey.added(found, made(["vgg11"], "c"))
+    rows = [(row["name"], row["commit"]) for row in again["networks"]]
+    assert rows == [("resnet18", "a"), ("resnet34", "b"), ("plain18", "b"), ("vgg11", "c")]
+
+
+@pytest.mark.parametrize("key", ["frameworks", "size", "bounds", "schema", "precision"])
+def test_rows_of_unlike_runs_are_not_put_together(key: str) -> None:
+    with pytest.raises(survey.RecordError, match=f"its {key} are not those of now"):
+        survey.added(made(["resnet18"], **{key: 0}), made(["plain18"]))
+
+
+def test_another_machine_is_another_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = made(["resnet18"], context={"commit": "a", "system": {"cpu": "y"}})
+    with pytest.raises(survey.RecordError, match="its system are not those of now"):
+        survey.added(other, made(["plain18"]))
+    path = tmp_path / "networks.json"
+    path.write_text("no record")
+    assert survey.main(["resnet20", "--add", "--out", str(path)]) == 2
+    assert path.read_text() == "no record"
+    assert "parity.survey: " in capsys.readouterr().err
