@@ -18,6 +18,7 @@ from benchmarks import layers_rows, pictures, port_table, selftest_table, table
 from benchmarks import parity_table as parity_costs
 from benchmarks.cells import LAYOUTS, RUNGS
 from benchmarks.rows import harness, ratios, rows
+from training import degradation_record
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -217,6 +218,15 @@ def parity_cost() -> str:
     return f"{parity_costs.costs(record, 'github')}\n\n{parity_costs.legend(record)}"
 
 
+def degradation() -> str:
+    """What plain networks and ResNets end with; nothing is said of it before there is a record."""
+    path = RESULTS / "degradation.json"
+    if not path.exists():
+        return "It has no record yet."
+    found = degradation_record.read(path)
+    return f"{degradation_record.table(found, 'github')}\n\n{degradation_record.legend(found)}"
+
+
 # Where a picture of the speeds stands -> a key of pictures.PICTURES.
 PICTURES = {RESULTS / "forward-cpu-throughput.svg": "throughput"}
 
@@ -243,6 +253,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "port": port_targets,
     "port-parts": port_parts,
     "port-machine": port_machine,
+    "degradation": degradation,
 }
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import paddle_impl
 import pytorch_impl
 import weight_port
-from weight_port import arch, dialects
+from weight_port import arch, dialects, files, naming
 
 EVERY = [(row.name, name) for row in dialects.DIALECTS.values() for name in row.holds]
 LIBRARIES = ("torchvision", "paddle.vision")
@@ -378,6 +378,24 @@ def test_forms_that_a_state_dict_cannot_tell_apart_are_named(fake) -> None:
     # Caffe's release has one form.
     found = weight_port.detect(fake("caffe", "resnet50_caffe"))
     assert (found.architecture, found.twins, found.undecided) == ("resnet50_caffe", (), "")
+
+
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [("resnet50_v1", "resnet50_v1"), ("resnet50", "resnet50"), ("resnet101", "resnet50"),
+     ("no network", "resnet50"), ("", "resnet50")],
+)  # fmt: skip
+def test_a_file_is_believed_among_networks_with_the_same_tensors(
+    fake, tmp_path, said: str, taken: str
+) -> None:
+    path = tmp_path / "x.safetensors"
+    weight_port.write(path, fake("pytorch_impl", "resnet50"), metadata={"architecture": said})
+    contents = files.open_checkpoint(path).contents
+    found = naming.recognise(contents).found
+    assert (found.architecture, "resnet50" in found.reason) == (taken, True)
+    assert bool(found.twins) == (taken == "resnet50")
+    named = naming.recognise(contents, architecture="resnet50_caffe").found
+    assert named.architecture == "resnet50_caffe"
 
 
 def test_a_named_architecture_limits_the_choice(fake) -> None:

@@ -23,6 +23,7 @@ FORBIDDEN = {
     "parity.paddle_worker": ("torch", "pytorch_impl", "benchmarks"),
     "training.__main__": (*FRAMEWORKS, "pytorch_impl", "paddle_impl", "benchmarks"),
     "training.curves": (*FRAMEWORKS, "pytorch_impl", "paddle_impl", "benchmarks"),
+    "training.degradation": (*FRAMEWORKS, "pytorch_impl", "paddle_impl", "benchmarks"),
     "training.exchange": (*FRAMEWORKS, "pytorch_impl", "paddle_impl", "benchmarks"),
     "training.evaluate": (*FRAMEWORKS, "pytorch_impl", "paddle_impl", "benchmarks"),
     "training.torch_side": ("paddle", "paddle_impl", "benchmarks"),

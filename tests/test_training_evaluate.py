@@ -10,9 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import paddle_impl
+import pytorch_impl
 import weight_port
-from training import data, evaluate, start
+from parity.diagnosis.view import relative
+from training import batches, data, evaluate, loop, start
+from training.__main__ import DEFAULTS
 from training.data import CLASSES
+from training.sides import How
+from training.torch_side import TorchSide
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +71,34 @@ def test_a_port_of_the_same_weights_says_the_same(cifar: Path, tmp_path: Path, c
         with Image.open(out / name) as picture:
             assert min(picture.size) > 500
             assert len(picture.convert("RGB").getcolors(1 << 24)) > 20
+
+
+def test_weights_are_those_of_the_network_that_was_trained(
+    cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """plain20 has the tensors of resnet20: what a training writes says which it was."""
+    settings = {**DEFAULTS, "model": "plain20"}
+    state = loop.begin(settings)
+    loop.write(tmp_path, state)
+    written, bare = tmp_path / loop.WEIGHTS, tmp_path / "bare.safetensors"
+    weight_port.write(bare, state.weights)
+    for implementation in (pytorch_impl, paddle_impl):
+        assert implementation.load(written).architecture == "plain20"
+        assert implementation.load(bare).architecture == "resnet20"
+        assert implementation.load(written, architecture="resnet20").architecture == "resnet20"
+    logits = evaluate.scores(written, "plain20", cifar, 20)
+    images = batches.normalised(loop.limited(data.load(cifar, "test"), 20).images)
+    for name, like in (("plain20", True), ("resnet20", False)):
+        side = TorchSide({**settings, "model": name}, How(threads=1))
+        side.put(state.weights, {})
+        for found in logits.values():
+            assert (relative(found, side.logits(images)) < 1e-3) == like, name
+    asked = []
+    monkeypatch.setattr(evaluate, "scores", lambda _, name, *rest: asked.append(name) or logits)
+    words = ["--data", str(cifar), "--limit", "20"]
+    for more in ([str(written)], [str(bare)], [str(bare), "--architecture", "plain20"]):
+        assert evaluate.main([*more, *words]) == 0
+    assert asked == ["plain20", "resnet20", "plain20"]
 
 
 def test_what_is_no_network_is_an_error(cifar: Path, tmp_path: Path, capsys) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--precision", choices=precisions, default="float32", help="bfloat16: autocast; torch's")
     add("--channels-last", action="store_true", help="convolutions in NHWC; torch's")
     add("--model", choices=MODELS, metavar="NAME", help=", ".join(MODELS))
+    add_settings(parser)
+    parser.epilog = said(DEFAULTS)
+    return parser
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """The options of all that a training depends on but for its network; None where not given."""
+    add = parser.add_argument
     add("--epochs", type=int, metavar="N")
     add("--batch", type=int, metavar="N", help="images in a step")
     add("--rate", type=float, help="of learning, at the start")
@@ -70,9 +78,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--schedule", choices=schedules.NAMES)
     add("--seed", type=int, help="of weights, order, crops and flips")
     add("--limit", type=int, metavar="N", help="of each part of the data, the first N images alone")
-    said = "; ".join(f"{key} {value}" for key, value in DEFAULTS.items() if value is not None)
-    parser.epilog = f"Defaults: {said}."
-    return parser
+
+
+def said(defaults: Mapping[str, Any]) -> str:
+    """What settings are where they aren't given, for --help."""
+    found = "; ".join(f"{key} {value}" for key, value in defaults.items() if value is not None)
+    return f"Defaults: {found}."
 
 
 def _given(words: argparse.Namespace) -> dict[str, Any]:

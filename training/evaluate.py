@@ -18,7 +18,9 @@ from training import data, process
 from training.data import CLASSES, Cifar
 from training.errors import TrainingError
 from training.loop import limited
-from weight_port import WeightPortError, detect, disk, read
+from weight_port import WeightPortError, disk
+from weight_port.files import open_checkpoint
+from weight_port.naming import recognise
 
 Record = dict[str, Any]
 
@@ -107,10 +109,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--data", type=Path, required=True, metavar="DIR", help="made by python -m training.data")
     add("--out", type=Path, metavar="DIR", help="for evaluation.json, confusion.png, samples.png")
     add("--limit", type=int, metavar="N", help="the first N test images alone")
+    add(
+        "--architecture",
+        metavar="NAME",
+        help="where the tensors are those of several networks and the file doesn't say whose",
+    )
     words = parser.parse_args(arguments)
     try:
         test = limited(data.load(words.data, "test"), words.limit)
-        model = detect(read(words.weights)).architecture
+        contents = open_checkpoint(words.weights).contents
+        model = recognise(contents, architecture=words.architecture).found.architecture
         logits = scores(words.weights, model, words.data, words.limit)
         record = {"model": model, **compare(logits, np.asarray(test.labels))}
         print(text(record))

@@ -19,6 +19,9 @@ from training.data import CLASSES, Cifar
 from training.errors import TrainingError
 from training.sides import How, Side
 from weight_port import WeightPortError, disk
+from weight_port.conversion import convert_detected
+from weight_port.files import open_checkpoint
+from weight_port.naming import recognise
 
 CHECKPOINT, WEIGHTS, LOG = "last.safetensors", "weights.safetensors", "log.jsonl"
 _EVALUATED = 500  # images at a time
@@ -151,8 +154,9 @@ def run(side: Side, job: Job) -> State:
 
 def score(side: Side, job: Job) -> None:
     """Save the logits of the test images, (N, 10) float32, by weights that stand in a file."""
-    weights = weight_port.convert(weight_port.read(job["weights"]), to="paddle1")
-    side.put(weights, {})
+    contents = open_checkpoint(job["weights"]).contents
+    seen = recognise(contents, architecture=job["settings"]["model"])  # its twins' tensors too
+    side.put(convert_detected(seen.tensors, "paddle1", seen.found), {})
     test = limited(data.load(Path(job["data"]), "test"), job["limit"])
     found = [side.logits(images) for images, _ in batches.plain(test, _EVALUATED)]
     np.save(job["out"], np.concatenate(found))

@@ -45,3 +45,4 @@ class Contents:
     # Variables that the program beside the file uses as linear weights [in, out] and as nothing
     # else; None where there is no program.
     linear: frozenset[str] | None = None
+    architecture: str = ""  # as the file's metadata has it: any text

@@ -8,7 +8,7 @@ self-supervised trainers around the network.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from weight_port.checking import check
 from weight_port.contents import Contents, Tensors
@@ -50,19 +50,32 @@ def _views(contents: Contents) -> Iterator[tuple[Tensors, tuple[str, ...]]]:
         yield stripped, (f"prefix {taken!r} taken off every name",)
 
 
+def _as_said(found: Detection, said: str) -> Detection:
+    """Of networks that no tensor tells apart, the one that the file's metadata names.
+
+    The usual one stays in doubt where it is named: a converter that was told nothing names it too.
+    """
+    if said not in found.twins:
+        return found
+    reason = f"{found.reason}; it says that it is {said}, which has the same"
+    return replace(found, architecture=said, twins=(), reason=reason)
+
+
 def recognise(
     contents: Contents, dialect: str | None = None, architecture: str | None = None
 ) -> Recognised:
     """The network in a file, under the first of its names that fit one in full, else at all.
 
-    ``dialect`` and ``architecture`` limit the choice to one each. Raises DialectError, of the
-    likeliest names, where none do.
+    ``dialect`` and ``architecture`` limit the choice to one each; without the latter, the file's
+    metadata choose among networks with the same tensors. Raises DialectError, of the likeliest
+    names, where none do.
     """
     seen: list[Recognised] = []
     errors: list[DialectError] = []
     for tensors, notes in _views(contents):
         try:
-            view = Recognised(detect(tensors, dialect, architecture), tensors, notes)
+            found = _as_said(detect(tensors, dialect, architecture), contents.architecture)
+            view = Recognised(found, tensors, notes)
             seen.append(view)
             check(tensors, view.found, view.found.include_top)
             return view
