@@ -107,7 +107,7 @@ def test_a_reference_without_content_passes_nothing(value):
         (["--max-seconds", "0"], "'0' is no positive number of seconds"),
         (["--max-seconds", "nan"], "'nan' is no positive number of seconds"),
         (["run"], "required: SUITE"),
-        (["run", "nothing"], "nothing: No such file or directory; a file, or one of classics, cpu, gpu,"),
+        (["run", "nothing"], "a file, or one of classics, cpu, gpu,"),
         (["run", "pyproject.toml"], "pyproject.toml: no [[cells]]"),
         (["--device", "tpu"], "invalid choice: 'tpu'"),
         (["--json", "no/such/folder/run.json"], "does not exist"),
