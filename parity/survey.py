@@ -67,6 +67,7 @@ class RecordError(Exception):
 
 # What rows of one record have in common.
 _COMMON = ("schema", "kind", "frameworks", "precision", "size", "bounds")
+_MACHINE = ("os", "python", "cpu", "cores")  # of its context; a load is never twice the same
 
 
 def added(old: Record, new: Record) -> Record:
@@ -75,8 +76,8 @@ def added(old: Record, new: Record) -> Record:
     Raises RecordError where the two were not run alike.
     """
     unlike = [key for key in _COMMON if old.get(key) != new[key]]
-    if old.get("context", {}).get("system") != new["context"]["system"]:
-        unlike.append("system")
+    machines = [record.get("context", {}).get("system", {}) for record in (old, new)]
+    unlike += [key for key in _MACHINE if machines[0].get(key) != machines[1].get(key)]
     if unlike:
         raise RecordError(f"its {', '.join(unlike)} are not those of now: run all, without --add")
     known = set(arch.ARCHITECTURES)

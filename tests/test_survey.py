@@ -102,7 +102,8 @@ def made(names: list[str], commit: str = "a", **more: object) -> dict:
 
 def test_rows_are_added_in_the_tables_order_each_with_its_commit() -> None:
     old = made(["resnet18", "plain18", "gone"])
-    found = survey.added(old, made(["resnet34", "plain18"], "b"))
+    busy = {"commit": "b", "system": {"cpu": "x", "load": [9.0]}}
+    found = survey.added(old, made(["resnet34", "plain18"], context=busy))
     rows = [(row["name"], row["commit"]) for row in found["networks"]]
     assert rows == [("resnet18", "a"), ("resnet34", "b"), ("plain18", "b")]
     again = survey.added(found, made(["vgg11"], "c"))
@@ -118,7 +119,7 @@ def test_rows_of_unlike_runs_are_not_put_together(key: str) -> None:
 
 def test_another_machine_is_another_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = made(["resnet18"], context={"commit": "a", "system": {"cpu": "y"}})
-    with pytest.raises(survey.RecordError, match="its system are not those of now"):
+    with pytest.raises(survey.RecordError, match="its cpu are not those of now"):
         survey.added(other, made(["plain18"]))
     path = tmp_path / "networks.json"
     path.write_text("no record")
