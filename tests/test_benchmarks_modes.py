@@ -120,8 +120,8 @@ def test_the_suites_that_come_along_can_be_read(name):
         assert all(cells.runs_on(cell, "cpu") for cell in found)
 
 
-def test_the_suites_are_the_five_that_are_documented():
-    assert suites.names() == ["cpu", "gpu", "modes", "paper", "quick"]
+def test_the_suites_are_those_that_are_documented():
+    assert suites.names() == ["classics", "cpu", "gpu", "modes", "paper", "quick"]
 
 
 @pytest.mark.parametrize(

@@ -147,8 +147,33 @@ def test_paddles_average_pool_sends_back_what_the_model_says(side: int) -> None:
     x = paddle.ones([1, 1, side, side], dtype="float64")
     x.stop_gradient = False
     paddle.nn.AdaptiveAvgPool2D(1)(x).sum().backward()
-    assert np.all(x.grad.numpy() * side**2 == plan.pool_gradient(side**2))
-    assert (plan.pool_gradient(side**2) == 1) == (side in (1, 2))
+    pool5 = next(layer for layer in arch.layers("resnet18") if layer.name == "pool5")
+    found = plan.pool_gradients(pool5, side)
+    assert found.shape == (1, 1)
+    assert np.all(x.grad.numpy() * side**2 == found)
+    assert (found == 1).all() == (side in (1, 2))
+
+
+def test_paddles_cut_windows_send_back_what_the_model_says() -> None:
+    pool2 = next(layer for layer in arch.layers("nin_cifar") if layer.name == "pool2")
+    x = paddle.ones([1, 1, 7, 7], dtype="float64")
+    x.stop_gradient = False
+    y = paddle.nn.AvgPool2D(pool2.kernel, pool2.stride, 0, ceil_mode=True)(x)
+    y[0, 0, 1, 2].backward()  # at 7 pixels every window is whole
+    factors = plan.pool_gradients(pool2, 7)
+    assert factors.shape == tuple(y.shape[2:]) == (3, 3)
+    assert x.grad.numpy().max() * 9 == factors[1, 2]
+    x = paddle.ones([1, 1, 8, 8], dtype="float64")
+    x.stop_gradient = False
+    y = paddle.nn.AvgPool2D(pool2.kernel, pool2.stride, 0, ceil_mode=True)(x)
+    y[0, 0, 3, 3].backward()  # of 2x2 that are left
+    factors = plan.pool_gradients(pool2, 8)
+    assert factors.shape == tuple(y.shape[2:]) == (4, 4)
+    assert x.grad.numpy().max() * 4 == factors[3, 3] == 1
+    y = paddle.nn.AvgPool2D(pool2.kernel, pool2.stride, 0, ceil_mode=True)(x)
+    x.clear_grad()
+    y[0, 0, 3, 1].backward()  # 2x3
+    assert x.grad.numpy().max() * 6 == factors[3, 1]
 
 
 def test_the_running_variance_is_explained_to_rounding(run: Callable[..., Any]) -> None:
