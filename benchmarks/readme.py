@@ -23,6 +23,7 @@ from training import degradation_record
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 SPEED = "forward-cpu.json"
+CLASSICS = "classics-cpu.json"
 MODES = "modes-cpu.json"
 ALLOCATORS = "allocators-cpu.json"
 PORT = "port-cpu.json"
@@ -78,8 +79,20 @@ def _cell(row: dict[str, Any]) -> str:
 
 
 def speed_table() -> str:
+    """Median ms of a forward pass of the ResNets."""
+    return _speeds(SPEED)
+
+
+def classics_table() -> str:
+    """The same of the networks before them, with their ratios."""
+    record = _read(CLASSICS)
+    spent = f"{table.machine(record)} {record['settings']['rounds']} processes per cell."
+    return f"{_speeds(CLASSICS)}\n\n{_ratios(CLASSICS, '{model}, batch {batch}')}\n\n{spent}"
+
+
+def _speeds(name: str) -> str:
     """Median ms of a forward pass: a line per network and batch, a column per implementation."""
-    found = rows(_read(SPEED))
+    found = rows(_read(name))
     columns = list(dict.fromkeys(row["implementation"] for row in found))
     by_cell: dict[tuple[str, int], dict[str, str]] = {}
     for row in found:
@@ -244,6 +257,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "parity-cost": parity_cost,
     "speed": speed_table,
     "ratios": ratio_table,
+    "classics": classics_table,
     "machine": machine,
     "rungs": rungs_table,
     "rung-ratios": rung_ratios,
