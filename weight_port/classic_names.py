@@ -94,7 +94,6 @@ def ours(_: Classic, layer: Layer) -> str:
     return layer.path
 
 
-ALL = tuple(CLASSICS)
 VGG = tuple(name for name in CLASSICS if CLASSICS[name].family == "vgg")
 PADDLE_VISION = ("alexnet_owt", *VGG)
 TORCHVISION = (*PADDLE_VISION, "googlenet_bn")
