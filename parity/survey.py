@@ -70,16 +70,24 @@ _COMMON = ("schema", "kind", "frameworks", "precision", "size", "bounds")
 _MACHINE = ("os", "python", "cpu", "cores")  # of its context; a load is never twice the same
 
 
+def check_alike(old: Record, new: Record) -> None:
+    """Raises RecordError where rows of the two can't be in one record.
+
+    ``new`` may be without what only a run says: the frameworks and the rows.
+    """
+    unlike = [key for key in _COMMON if key in new and old.get(key) != new[key]]
+    machines = [record.get("context", {}).get("system", {}) for record in (old, new)]
+    unlike += [key for key in _MACHINE if machines[0].get(key) != machines[1].get(key)]
+    if unlike:
+        raise RecordError(f"its {', '.join(unlike)} are not those of now: run all, without --add")
+
+
 def added(old: Record, new: Record) -> Record:
     """The new record with the old one's other rows, each with the commit that it was run at.
 
     Raises RecordError where the two were not run alike.
     """
-    unlike = [key for key in _COMMON if old.get(key) != new[key]]
-    machines = [record.get("context", {}).get("system", {}) for record in (old, new)]
-    unlike += [key for key in _MACHINE if machines[0].get(key) != machines[1].get(key)]
-    if unlike:
-        raise RecordError(f"its {', '.join(unlike)} are not those of now: run all, without --add")
+    check_alike(old, new)
     known = set(arch.ARCHITECTURES)
     rows = {row["name"]: row for row in _dated(old) if row["name"] in known}
     rows |= {row["name"]: row for row in _dated(new)}
@@ -96,6 +104,20 @@ def survey(names: Sequence[str], out: Path, old: Record | None = None) -> list[R
 
     Returns what was run. Raises RecordError, parity.launch.WorkerError and others.
     """
+    record: Record = {
+        "schema": SCHEMA,
+        "kind": "networks",
+        "context": {
+            "date": context.date(),
+            "commit": context.commit(),
+            "system": context.system(),
+        },
+        "precision": "float64",
+        "size": SIZE,
+        "bounds": {"logits": LOGITS, "gradients": GRADIENTS},
+    }
+    if old is not None:  # now, not after the runs
+        check_alike(old, record)
     rows: list[Row] = []
     said: dict[str, Any] = {}
     for name in names:
@@ -106,20 +128,7 @@ def survey(names: Sequence[str], out: Path, old: Record | None = None) -> list[R
             found = run(one, _OPTIONS, say=_say)
         said = {side: dict(words) for side, words in found.said.items()}
         rows.append({**described(name), **measured(found)})
-    record: Record = {
-        "schema": SCHEMA,
-        "kind": "networks",
-        "context": {
-            "date": context.date(),
-            "commit": context.commit(),
-            "system": context.system(),
-        },
-        "frameworks": said,
-        "precision": "float64",
-        "size": SIZE,
-        "bounds": {"logits": LOGITS, "gradients": GRADIENTS},
-        "networks": rows,
-    }
+    record |= {"frameworks": said, "networks": rows}
     record = record if old is None else added(old, record)
     out.parent.mkdir(parents=True, exist_ok=True)
     with disk.new_file(out, force=True) as stream:

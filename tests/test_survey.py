@@ -126,3 +126,18 @@ def test_another_machine_is_another_run(tmp_path: Path, capsys: pytest.CaptureFi
     assert survey.main(["resnet20", "--add", "--out", str(path)]) == 2
     assert path.read_text() == "no record"
     assert "parity.survey: " in capsys.readouterr().err
+
+
+def test_an_unlike_record_is_refused_before_anything_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("it ran")
+
+    monkeypatch.setattr(survey, "run", never)
+    path = tmp_path / "networks.json"
+    kept = json.dumps(made(["resnet18"]))  # of a machine called x
+    path.write_text(kept)
+    assert survey.main(["resnet20", "--add", "--out", str(path)]) == 2
+    assert "not those of now: run all" in capsys.readouterr().err
+    assert path.read_text() == kept

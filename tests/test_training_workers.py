@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -182,3 +186,38 @@ def test_workers_see_one_process_images() -> None:
     for step, pair in enumerate(whole):
         for at, array in enumerate(pair):
             assert np.array_equal(np.concatenate([own[step][at] for own in shares]), array)
+
+
+SLEEPER = """
+import json, os, sys, time
+from pathlib import Path
+job = json.loads(Path(sys.argv[1]).read_text())
+at = Path(job["told"])
+at.with_suffix(".part").write_text(f"{os.getpid()} {sys.argv[1]}")
+at.with_suffix(".part").rename(at)
+time.sleep(600)
+"""
+PARENT = """
+import sys
+from training import process
+process.MODULES["torch"] = "sleeper"
+process.start("torch", {"how": {"threads": 1}, "told": sys.argv[1]})
+"""
+
+
+def test_sigterm_ends_the_framework_too(tmp_path: Path) -> None:
+    (tmp_path / "sleeper.py").write_text(SLEEPER)
+    told = tmp_path / "told"
+    paths = os.pathsep.join([str(tmp_path), str(Path(process.__file__).parents[1])])
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(told)], env={**os.environ, "PYTHONPATH": paths}
+    )
+    until = time.monotonic() + 60
+    while not told.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    pid, job = told.read_text().split()
+    parent.send_signal(signal.SIGTERM)
+    assert parent.wait(60) == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)
+    assert not Path(job).exists()

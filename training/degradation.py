@@ -15,8 +15,7 @@ from typing import Any
 
 from parity.launch import available_threads
 from training import __main__ as command
-from training import checkpoints, curves, process
-from training import degradation_record as records
+from training import checkpoints, curves, degradation_record, process, records
 from training.checkpoints import State
 from training.errors import TrainingError
 from training.loop import CHECKPOINT
@@ -26,7 +25,7 @@ RECORD = "degradation.json"
 DEPTHS = tuple(
     depth
     for depth in (int(n.removeprefix("plain")) for n in command.MODELS if n.startswith("plain"))
-    if set(records.names(depth)) <= set(command.MODELS)
+    if set(degradation_record.names(depth)) <= set(command.MODELS)
 )
 _DEFAULTS = {key: value for key, value in command.DEFAULTS.items() if key != "model"}
 
@@ -99,19 +98,19 @@ def _finish(words: argparse.Namespace, names: Sequence[str]) -> None:
     states = {name: _state(words, name) for name in names}
     settings = {**_settings(words), "framework": words.framework, "depths": words.depths}
     settings |= {"threads": words.threads, "data": _digest(words.data)}
-    record = records.make({n: state for n, state in states.items() if state}, settings)
+    record = degradation_record.make({n: state for n, state in states.items() if state}, settings)
     records.write(words.out / RECORD, record)
     try:
-        curves.draw(records.runs(record), words.out)
+        curves.draw(degradation_record.runs(record), words.out)
     except ImportError as error:
         print(f"training.degradation: no curves: {error}", file=sys.stderr)
-    print(f"{records.table(record, 'simple')}\n\n{records.legend(record)}")
+    print(f"{degradation_record.table(record, 'simple')}\n\n{degradation_record.legend(record)}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     words = _parser().parse_args(arguments)
-    names = [name for depth in words.depths for name in records.names(depth)]
+    names = [name for depth in words.depths for name in degradation_record.names(depth)]
     try:
         begun = {name: _state(words, name) for name in names}  # all, before hours are spent
         for name, state in begun.items():

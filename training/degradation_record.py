@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
-from parity import context
-from training import curves
+from training import curves, records
 from training.checkpoints import State
 from training.errors import TrainingError
-from weight_port import arch, disk
+from weight_port import arch
 
 SCHEMA = 1
 Record = dict[str, Any]
-_PACKAGES = {"torch": ("torch",), "paddle": ("paddlepaddle", "paddlepaddle-gpu")}
 _NUMBERS = ("rate", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds")
 _KEYS = {
     "context": ("date", "commit", "system", "versions"),
@@ -46,23 +43,12 @@ def names(depth: int) -> tuple[str, str]:
     return f"plain{depth}", f"resnet{depth}"
 
 
-def _versions(framework: str) -> dict[str, str]:
-    found = {}
-    for package in (*_PACKAGES[framework], "numpy"):
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
 def make(states: Mapping[str, State], settings: Mapping[str, Any]) -> Record:
     """The record of finished trainings by name. Raises RecordError where it isn't whole."""
-    machine = {"date": context.date(), "commit": context.commit(), "system": context.system()}
     record = {
         "schema": SCHEMA,
         "kind": "degradation",
-        "context": {**machine, "versions": _versions(settings["framework"])},
+        "context": records.made(settings["framework"]),
         "settings": dict(settings),
         "networks": [
             {
@@ -134,12 +120,6 @@ def read(path: Path) -> Record:
     return check(record, path)
 
 
-def write(path: Path, record: Record) -> None:
-    """Write ``path``, in place of an older one; whole or not at all."""
-    with disk.new_file(path, force=True) as stream:
-        stream.write(f"{json.dumps(record, indent=1, allow_nan=False)}\n".encode())
-
-
 def runs(record: Mapping[str, Any]) -> dict[str, curves.History]:
     """The curves by the networks' names."""
     return {network["name"]: network["epochs"] for network in record["networks"]}
@@ -161,14 +141,11 @@ def table(record: Mapping[str, Any], style: str) -> str:
 
 def legend(record: Mapping[str, Any]) -> str:
     """What was trained on what, where and with what, and what the table can't say."""
-    settings, machine = record["settings"], record["context"]
-    system, versions = machine["system"], machine["versions"]
+    settings = record["settings"]
     images = f"the first {settings['limit']}" if settings["limit"] else "all"
-    software = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
         f"{settings['epochs']} epochs on {images} images of each part, batch {settings['batch']}, "
         f"rate {settings['rate']:g}, {settings['schedule']} schedule. One seed, so no interval: "
         "differences may be the seed's. The training error is counted while the last epoch's "
-        f"weights change, on its crops and flips. {system['cpu']}, {system['cores']} cores. "
-        f"{software}. {machine['date']}."
+        f"weights change, on its crops and flips. {records.said(record['context'])}"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
+import hashlib
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -14,26 +14,29 @@ import numpy as np
 from tabulate import tabulate
 
 from parity.launch import available_threads
-from training import data, process
+from training import data, process, records, sheet
 from training.data import CLASSES, Cifar
 from training.errors import TrainingError
 from training.loop import limited
-from weight_port import WeightPortError, disk
+from weight_port import WeightPortError
 from weight_port.files import open_checkpoint
 from weight_port.naming import recognise
 
 Record = dict[str, Any]
 
 
-def scores(weights: Path, model: str, folder: Path, limit: int | None) -> dict[str, np.ndarray]:
-    """Each framework's logits of the test images, (N, 10) float32. Raises TrainingError."""
+def scores(weights: Path, model: str, images: Path, limit: int | None) -> dict[str, np.ndarray]:
+    """Each framework's logits of the test images, (N, 10) float32. Raises TrainingError.
+
+    ``images`` is what ``sheet.load`` takes.
+    """
     found = {}
     settings = {"model": model, "rate": 0.0, "momentum": 0.0, "weight_decay": 0.0}
     for framework in process.MODULES:
         with tempfile.TemporaryDirectory(prefix="resnet-parity-") as name:
             out = Path(name, "logits.npy")
             job = {"task": "score", "settings": settings, "how": {"threads": available_threads()}}
-            paths = {"weights": str(weights), "data": str(folder), "out": str(out)}
+            paths = {"weights": str(weights), "data": str(images), "out": str(out)}
             if process.start(framework, {**job, **paths, "limit": limit}):
                 raise TrainingError(f"{framework} could not score {weights}; see above")
             found[framework] = np.load(out)
@@ -70,25 +73,53 @@ def compare(logits: Mapping[str, np.ndarray], labels: np.ndarray) -> Record:
     }
 
 
-def text(record: Record) -> str:
-    """The comparison for a terminal."""
-    sides = record["frameworks"]
+def table(record: Mapping[str, Any], style: str) -> str:
+    """The accuracies: a line per class, all, and the count; a column per framework."""
+    sides, total = record["frameworks"], record["images"]
     lines = [
         [name, *(f"{side['by_class'][number]:.1%}" for side in sides.values())]
         for number, name in enumerate(CLASSES)
     ]
-    total = record["images"]
     lines.append(["all", *(f"{side['right'] / total:.2%}" for side in sides.values())])
-    lines.append([f"right, of {total}", *(str(side["right"]) for side in sides.values())])
-    shown = [tabulate(lines, ["", *sides], colalign=["left", *len(sides) * ["right"]])]
+    lines.append([f"right, of {total:,}", *(f"{side['right']:,}" for side in sides.values())])
+    right = ["left", *len(sides) * ["right"]]
+    return tabulate(lines, ["", *sides], tablefmt=style, colalign=right, disable_numparse=True)
+
+
+def text(record: Mapping[str, Any]) -> str:
+    """The comparison for a terminal."""
+    shown = [table(record, "simple")]
     shown.append(f"largest difference of a logit: {record['largest_difference']:.1e}")
-    names = list(sides)
+    names = list(record["frameworks"])
     for one in record["disagreements"]:
         words = ", ".join(f"{name} {CLASSES[one[name]]}" for name in names)
         shown.append(f"image {one['image']}, {CLASSES[one['truth']]}: {words}")
-    count = len(record["disagreements"])
-    shown.append("no image is seen otherwise" if not count else f"{count} images differ")
+    shown.append(_differ(record))
     return "\n".join(shown)
+
+
+def _differ(record: Mapping[str, Any]) -> str:
+    count = len(record["disagreements"])
+    return f"{count} images differ" if count else "no image is seen otherwise"
+
+
+def legend(record: Mapping[str, Any]) -> str:
+    """What was shown what, how far the logits were apart, where and with what."""
+    return (
+        f"{record['model']} ({record['weights']['file']}) on {record['images']:,} test images: "
+        f"{_differ(record)}; the largest difference of a logit is "
+        f"{record['largest_difference']:.1e}. {records.said(record['context'])}"
+    )
+
+
+def _about(weights: Path, test: Cifar) -> Record:
+    """Which weights (a folder has no digest) and images, where and with what."""
+    whole = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else None
+    return {
+        "context": records.made(*process.MODULES),
+        "weights": {"file": weights.name, "sha256": whole},
+        "data": data.digest(test),
+    }
 
 
 def _write(record: Record, out: Path, test: Cifar, chosen: np.ndarray) -> list[Path]:
@@ -96,8 +127,7 @@ def _write(record: Record, out: Path, test: Cifar, chosen: np.ndarray) -> list[P
 
     out.mkdir(parents=True, exist_ok=True)
     path = out / "evaluation.json"
-    with disk.new_file(path, force=True) as stream:
-        stream.write(f"{json.dumps(record, indent=1, allow_nan=False)}\n".encode())
+    records.write(path, record)
     return [path, *pictures.draw(record, test, chosen, out)]
 
 
@@ -106,7 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
     add = parser.add_argument
     add("weights", type=Path, metavar="FILE", help="a trained network, in any format and dialect")
-    add("--data", type=Path, required=True, metavar="DIR", help="made by python -m training.data")
+    made = "made by python -m training.data, or a PNG by python -m training.sheet"
+    add("--data", type=Path, required=True, metavar="DIR", help=made)
     add("--out", type=Path, metavar="DIR", help="for evaluation.json, confusion.png, samples.png")
     add("--limit", type=int, metavar="N", help="the first N test images alone")
     add(
@@ -116,13 +147,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     words = parser.parse_args(arguments)
     try:
-        test = limited(data.load(words.data, "test"), words.limit)
+        test = limited(sheet.load(words.data), words.limit)
         contents = open_checkpoint(words.weights).contents
         model = recognise(contents, architecture=words.architecture).found.architecture
         logits = scores(words.weights, model, words.data, words.limit)
         record = {"model": model, **compare(logits, np.asarray(test.labels))}
         print(text(record))
         if words.out is not None:
+            record |= _about(words.weights, test)
             chosen = next(iter(logits.values())).argmax(axis=1)
             for path in _write(record, words.out, test, chosen):
                 print(f"{path}: written", file=sys.stderr)

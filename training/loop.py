@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import weight_port
-from training import batches, checkpoints, data, event_files, exchange, schedules, start
+from training import batches, checkpoints, data, event_files, exchange, schedules, sheet, start
 from training.checkpoints import State
 from training.data import CLASSES, Cifar
 from training.errors import TrainingError
@@ -157,7 +157,7 @@ def score(side: Side, job: Job) -> None:
     contents = open_checkpoint(job["weights"]).contents
     seen = recognise(contents, architecture=job["settings"]["model"])  # its twins' tensors too
     side.put(convert_detected(seen.tensors, "paddle1", seen.found), {})
-    test = limited(data.load(Path(job["data"]), "test"), job["limit"])
+    test = limited(sheet.load(Path(job["data"])), job["limit"])
     found = [side.logits(images) for images, _ in batches.plain(test, _EVALUATED)]
     np.save(job["out"], np.concatenate(found))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -49,7 +50,8 @@ def start(framework: str, job: Mapping[str, Any]) -> int:
     """Run a job to its end; returns the exit status, and what went wrong stands on stderr.
 
     ``job["how"]`` is a ``sides.How`` as a mapping. Several workers are started and watched by the
-    framework's own launcher, which ends all of them when one fails.
+    framework's own launcher, which ends all of them when one fails. SIGTERM ends the job first, and
+    then this process. To be called in the main thread.
     """
     how = job["how"]
     workers, more = how.get("workers", 1), {}
@@ -60,10 +62,18 @@ def start(framework: str, job: Mapping[str, Any]) -> int:
         if workers > 1:
             command, more = _LAUNCHERS[framework](MODULES[framework], file, workers), _gloo()
         variables = environment(how["threads"], more)
+        before = signal.signal(signal.SIGTERM, _leave)
         # To stderr: Paddle's launcher has its first worker's progress on stdout.
         process = subprocess.Popen(command, env=variables, stdout=2)
         try:
             return process.wait()
-        except KeyboardInterrupt:  # it got the signal too; a launcher ends its workers first
-            process.wait()
+        except SystemExit:  # SIGTERM is for us alone; a terminal's interrupt it gets too
+            process.terminate()
             raise
+        finally:
+            process.wait()  # a launcher ends its workers first
+            signal.signal(signal.SIGTERM, before)
+
+
+def _leave(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
