@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         help="processes that share every batch, started by the framework's launcher (torchrun, "
         "paddle.distributed.launch); batch norms take the statistics of a worker's own images",
     )
+    add("--device", choices=("cpu", "gpu"), default="cpu", help="gpu: one for each worker (nccl)")
     precisions = sorted({name for names in process.PRECISIONS.values() for name in names})
     add("--precision", choices=precisions, default="float32", help="bfloat16: autocast; torch's")
     add("--channels-last", action="store_true", help="convolutions in NHWC; torch's")
@@ -126,6 +127,7 @@ def _how(words: argparse.Namespace, settings: dict[str, Any]) -> dict[str, Any]:
         "workers": workers,
         "precision": words.precision,
         "channels_last": words.channels_last,
+        "device": words.device,
     }
 
 

@@ -16,7 +16,7 @@ import paddle_impl
 from paddle_impl.checkpoint import to_tensor
 from training import loop
 from training.errors import CheckpointError
-from training.sides import How, Tensors, cast, check_shapes, keyed, named
+from training.sides import How, Tensors, cast, check_gpu, check_shapes, keyed, named
 from weight_port import WeightPortError, read
 
 DIALECT = "paddle_impl"
@@ -28,7 +28,7 @@ class PaddleSide:
 
     def __init__(self, settings: dict[str, Any], how: How) -> None:
         paddle.base.core.set_num_threads(how.threads)
-        paddle.device.set_device("cpu")
+        paddle.device.set_device(_device(how))
         self.name = settings["model"]
         self.settings = settings
         self.how = how
@@ -148,6 +148,17 @@ class PaddleSide:
                 if key.endswith(("._mean", "._variance")):  # to Paddle they are parameters
                     dist.all_reduce(tensor)
                     tensor.set_value(tensor / self.workers)
+
+
+def _device(how: How) -> str:
+    """Where this worker computes. Raises TrainingError where it has no GPU."""
+    if how.device == "cpu":
+        return "cpu"
+    gpus = paddle.device.cuda.device_count() if paddle.is_compiled_with_cuda() else 0
+    number = dist.ParallelEnv().device_id if gpus else 0  # builds for CPUs have none
+    check_gpu(number, gpus, "Paddle")
+    paddle.set_flags({"FLAGS_cudnn_deterministic": True})  # so that --resume gives the same
+    return f"gpu:{number}"
 
 
 if __name__ == "__main__":

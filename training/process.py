@@ -60,7 +60,8 @@ def start(framework: str, job: Mapping[str, Any]) -> int:
         file.write_text(json.dumps(job))
         command = [*_PYTHON, MODULES[framework], str(file)]
         if workers > 1:
-            command, more = _LAUNCHERS[framework](MODULES[framework], file, workers), _gloo()
+            command = _LAUNCHERS[framework](MODULES[framework], file, workers)
+            more = _gloo() if how.get("device", "cpu") == "cpu" else {"PYTHONWARNINGS": "ignore"}
         variables = environment(how["threads"], more)
         before = signal.signal(signal.SIGTERM, _leave)
         # To stderr: Paddle's launcher has its first worker's progress on stdout.

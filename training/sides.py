@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from parity.work import scheme
-from training.errors import CheckpointError
+from training.errors import CheckpointError, TrainingError
 from weight_port import dialects
 
 Tensors = Mapping[str, np.ndarray]
@@ -24,6 +24,7 @@ class How:
     workers: int = 1  # processes that share every batch
     precision: str = "float32"  # bfloat16: autocast's
     channels_last: bool = False  # images and convolutions in NHWC; their values are the same
+    device: str = "cpu"  # or "gpu", one for each worker
 
     @property
     def dtype(self) -> Any:
@@ -36,7 +37,7 @@ class Side(Protocol):
 
     One of ``workers`` processes that train together, the ``rank``-th; 0 of 1 if it is alone. Each
     holds the same weights and buffers. Batch norms take the statistics of a worker's own images:
-    neither framework synchronises them on CPUs.
+    neither framework synchronises them on CPUs, so it isn't done on GPUs either.
     """
 
     rank: int
@@ -73,6 +74,15 @@ class Side(Protocol):
 
     def average_statistics(self) -> None:
         """Give every worker the mean of all workers' running means and variances."""
+
+
+def check_gpu(number: int, count: int, framework: str) -> None:
+    """Raises TrainingError where a worker's GPU, counted from 0, is not among ``count``."""
+    if number >= count:
+        raise TrainingError(
+            f"--device gpu: {framework} sees {count} GPUs, and this worker needs GPU {number}; "
+            "fewer --workers, or --device cpu"
+        )
 
 
 def cast(tensors: Tensors, dtype: Any) -> Tensors:

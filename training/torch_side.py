@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -17,9 +18,10 @@ import pytorch_impl
 from pytorch_impl.checkpoint import to_tensor
 from training import loop
 from training.errors import CheckpointError
-from training.sides import How, Tensors, cast, check_shapes, keyed, named
+from training.sides import How, Tensors, cast, check_gpu, check_shapes, keyed, named
 
 DIALECT = "pytorch_impl"
+BACKENDS = {"cpu": "gloo", "gpu": "nccl"}
 # What torch.load and load_state_dict raise for a file that is another.
 _UNREADABLE = (
     AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError,
@@ -35,11 +37,13 @@ class TorchSide:
         self.name = settings["model"]
         self.how = how
         self.rank, self.workers = 0, how.workers
+        self.device = _device(how)
         if how.workers > 1:
-            dist.init_process_group("gloo")
+            dist.init_process_group(BACKENDS[how.device])
             atexit.register(dist.destroy_process_group)
             self.rank = dist.get_rank()
-        self.model = pytorch_impl.MODELS[self.name]()
+        with self.device:
+            self.model = pytorch_impl.MODELS[self.name]()
         self.layout = torch.channels_last if how.channels_last else torch.contiguous_format
         self.mixed = how.precision == "bfloat16"
         self.network: torch.nn.Module = self.model  # what trains: the model, or DDP around it
@@ -66,14 +70,14 @@ class TorchSide:
 
     def weights(self) -> dict[str, np.ndarray]:
         """See ``sides.Side``."""
-        state = {key: value.numpy() for key, value in self.model.state_dict().items()}
+        state = {key: value.numpy(force=True) for key, value in self.model.state_dict().items()}
         return named(DIALECT, self.name, state)
 
     def momentum(self) -> dict[str, np.ndarray]:
         """See ``sides.Side``."""
         state = self.optimizer.state
         buffers = {
-            key: state[parameter]["momentum_buffer"].numpy()
+            key: state[parameter]["momentum_buffer"].numpy(force=True)
             for key, parameter in self.model.named_parameters()
             if state[parameter].get("momentum_buffer") is not None
         }
@@ -84,7 +88,7 @@ class TorchSide:
     ) -> tuple[float, int]:
         """See ``sides.Side``."""
         self.model.train()
-        truth = torch.from_numpy(labels)
+        truth = torch.from_numpy(labels).to(self.device)
         logits = self._forward(self.network, images)
         loss = F.cross_entropy(logits, truth)
         self.optimizer.param_groups[0]["lr"] = rate
@@ -100,12 +104,12 @@ class TorchSide:
         """See ``sides.Side``."""
         self.model.eval()
         with torch.inference_mode():
-            found: np.ndarray = self._forward(self.model, images).numpy()
+            found: np.ndarray = self._forward(self.model, images).numpy(force=True)
         return found
 
     def _forward(self, network: torch.nn.Module, images: np.ndarray) -> torch.Tensor:
-        seen = torch.from_numpy(images.astype(self.how.dtype, copy=False))
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.mixed):
+        seen = torch.from_numpy(images.astype(self.how.dtype, copy=False)).to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
             found: torch.Tensor = network(seen.contiguous(memory_format=self.layout))
         return found.float() if self.mixed else found
 
@@ -113,7 +117,7 @@ class TorchSide:
         """See ``sides.Side``."""
         if self.workers == 1:
             return values
-        total = torch.tensor(values, dtype=torch.float64)
+        total = torch.tensor(values, dtype=torch.float64, device=self.device)
         dist.all_reduce(total)
         return total.tolist()
 
@@ -126,7 +130,7 @@ class TorchSide:
     def saved(self, path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """See ``sides.Side``."""
         try:
-            state = torch.load(path, weights_only=True)
+            state = torch.load(path, map_location=self.device, weights_only=True)
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
         except _UNREADABLE as error:
@@ -151,6 +155,17 @@ class TorchSide:
                 if tensor.is_floating_point():
                     dist.all_reduce(tensor)
                     tensor /= self.workers
+
+
+def _device(how: How) -> torch.device:
+    """Where this worker computes. Raises TrainingError where it has no GPU."""
+    if how.device == "cpu":
+        return torch.device("cpu")
+    number = int(os.environ.get("LOCAL_RANK", 0))
+    check_gpu(number, torch.cuda.device_count(), "torch")
+    torch.cuda.set_device(number)
+    torch.backends.cudnn.deterministic = True  # so that --resume gives the same
+    return torch.device("cuda", number)
 
 
 if __name__ == "__main__":
