@@ -25,20 +25,33 @@ WORKERS = {
     "engines": "benchmarks.engines_worker",
 }
 
-# Networks that every implementation has.
-RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
-MODELS = (*RESNETS, *arch.CLASSICS)
-# Of the others those that a library has; ours and the engines have all.
-LIBRARIES = {
-    "torchvision": classic_names.TORCHVISION,
-    "timm": (),
-    "paddle.vision": classic_names.PADDLE_VISION,
-}
+MODELS = tuple(arch.ARCHITECTURES)
+RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")  # that all have
+
+_SAME = {name: name for name in RESNETS}
+_WIDE = {name: name for name in ("wide_resnet50_2", "wide_resnet101_2")}
+_NEXT = {name: name for name in ("resnext50_32x4d", "resnext101_64x4d")}
+_NEXT_32X8D = {"resnext101_32x8d": "resnext101_32x8d"}
+_VGG = {name: name for name in classic_names.VGG}
+_VGG_BN = {name: name.removesuffix("_bn") for name in classic_names.VGG}  # it has an argument
+_ALEXNET = {"alexnet_owt": "alexnet"}
+# Our name of a network -> a library's. Ours and the engines have all.
+LIBRARIES: dict[str, dict[str, str]] = {
+    "torchvision": {
+        **_SAME, **_NEXT, **_NEXT_32X8D, **_WIDE, **_VGG, **_ALEXNET, "googlenet_bn": "googlenet"
+    },
+    "timm": {
+        **_SAME, **_NEXT, **_NEXT_32X8D, **_WIDE,
+        "resnet18_vd": "resnet18d", "resnet34_vd": "resnet34d", "resnet50_vd": "resnet50d",
+        "resnet101_vd": "resnet101d", "resnet152_vd": "resnet152d",
+    },
+    "paddle.vision": {**_SAME, **_NEXT, **_WIDE, **_VGG_BN, **_ALEXNET},
+}  # fmt: skip
 
 
 def has(implementation: str, model: str) -> bool:
-    """Whether a library has a network."""
-    return model in RESNETS or model in LIBRARIES.get(implementation, (model,))
+    """Whether an implementation has a network."""
+    return model in LIBRARIES.get(implementation, (model,))
 
 
 PRECISIONS = ("fp32", "tf32", "amp-fp16", "amp-bf16", "fp16", "bf16")

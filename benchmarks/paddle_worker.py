@@ -18,7 +18,7 @@ from benchmarks import (
     paddle_probes,
     worker,
 )
-from benchmarks.cells import SWITCHES
+from benchmarks.cells import LIBRARIES, SWITCHES
 from benchmarks.timing import Device
 from paddle_impl.checkpoint import to_tensor
 from parity.launch import serve
@@ -47,14 +47,8 @@ def build_library(path: str, name: str) -> Any:
     """``paddle.vision``'s network with a checkpoint's weights."""
     from paddle.vision import models
 
-    table = (
-        *(models.resnet18, models.resnet34, models.resnet50, models.resnet101, models.resnet152),
-        *(models.vgg11, models.vgg13, models.vgg16, models.vgg19),
-    )
-    named = {make.__name__: make for make in table}
-    named |= {f"{n}_bn": partial(make, batch_norm=True) for n, make in named.items() if "vgg" in n}
-    named["alexnet_owt"] = models.alexnet
-    model = named[name]()
+    more = {"batch_norm": True} if name.endswith("_bn") else {}
+    model = getattr(models, LIBRARIES["paddle.vision"][name])(**more)
     # Its AlexNet's dropout scales in evaluation.
     tensors = weight_port.convert(weight_port.read(path), to="paddle.vision", fold=True)
     skipped = model.set_state_dict({key: to_tensor(array) for key, array in tensors.items()})

@@ -23,7 +23,8 @@ from training import degradation_record
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 SPEED = "forward-cpu.json"
-CLASSICS = "classics-cpu.json"
+# What the suites of networks left; each is a run of its own.
+NETWORKS = ("classics-cpu.json", "resnets-cpu.json", "cifar-nets-cpu.json")
 MODES = "modes-cpu.json"
 ALLOCATORS = "allocators-cpu.json"
 PORT = "port-cpu.json"
@@ -75,7 +76,9 @@ def _largest(outputs: list[dict[str, Any]], name: str | None) -> str:
 
 
 def _cell(row: dict[str, Any]) -> str:
-    return row["error"] or f"{row['median_ms']:.1f}"
+    if row["error"]:
+        return str(row["error"])
+    return f"{row['median_ms']:.{2 if row['median_ms'] < 10 else 1}f}"
 
 
 def speed_table() -> str:
@@ -83,11 +86,46 @@ def speed_table() -> str:
     return _speeds(SPEED)
 
 
-def classics_table() -> str:
-    """The same of the networks before them, with their ratios."""
-    record = _read(CLASSICS)
-    spent = f"{table.machine(record)} {record['settings']['rounds']} processes per cell."
-    return f"{_speeds(CLASSICS)}\n\n{_ratios(CLASSICS, '{model}, batch {batch}')}\n\n{spent}"
+# Of a line of the networks' speeds: numerator and denominator of its ratios.
+_QUOTED = (
+    ("paddle_impl", "pytorch_impl"),
+    ("pytorch_impl", "torchvision"),
+    ("pytorch_impl", "timm"),
+    ("paddle_impl", "paddle.vision"),
+)
+
+
+def network_speeds() -> str:
+    """Every network that was timed, one image at a time: a line each, and where it was."""
+    records = {name: _read(name) for name in NETWORKS if (RESULTS / name).exists()}
+    lines = [line for record in records.values() for line in _network_lines(record)]
+    headings = ["batch 1, ms", "pytorch_impl", "paddle_impl"]
+    headings += [f"{top} / {bottom}" for top, bottom in _QUOTED]
+    spent = [
+        f"`{name}`: {table.machine(record)} {record['settings']['rounds']} processes per cell."
+        for name, record in records.items()
+    ]
+    return "\n\n".join([_github(lines, headings), *spent])
+
+
+def _network_lines(record: dict[str, Any]) -> list[list[str]]:
+    """A network each: our two medians, and the ratios that there are, with their intervals."""
+    times = {(row["model"], row["implementation"]): _cell(row) for row in rows(record)}
+    quoted = {
+        (row["model"], row["numerator"].split()[0], row["denominator"].split()[0]): (
+            f"{row['ratio']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+        )
+        for row in ratios(record)
+    }
+    models = dict.fromkeys(cell["model"] for cell in record["cells"])
+    return [
+        [
+            model,
+            *(times[model, ours] for ours in ("pytorch_impl", "paddle_impl")),
+            *(quoted.get((model, *pair), "") for pair in _QUOTED),
+        ]
+        for model in models
+    ]
 
 
 def _speeds(name: str) -> str:
@@ -257,7 +295,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "parity-cost": parity_cost,
     "speed": speed_table,
     "ratios": ratio_table,
-    "classics": classics_table,
+    "network-speeds": network_speeds,
     "machine": machine,
     "rungs": rungs_table,
     "rung-ratios": rung_ratios,

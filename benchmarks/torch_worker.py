@@ -18,6 +18,7 @@ from benchmarks import (
     torch_probes,
     worker,
 )
+from benchmarks.cells import LIBRARIES
 from benchmarks.timing import Device
 from parity.launch import serve
 from pytorch_impl.checkpoint import to_tensor
@@ -47,15 +48,8 @@ def build_library(path: str, name: str) -> Any:
     """torchvision's network with a checkpoint's weights."""
     from torchvision import models
 
-    table = (
-        *(models.resnet18, models.resnet34, models.resnet50, models.resnet101, models.resnet152),
-        *(models.vgg11, models.vgg13, models.vgg16, models.vgg19),
-        *(models.vgg11_bn, models.vgg13_bn, models.vgg16_bn, models.vgg19_bn),
-    )
-    named = {make.__name__: make for make in table}
-    named["alexnet_owt"] = models.alexnet
-    named["googlenet_bn"] = partial(models.googlenet, init_weights=False)
-    model = named[name]()
+    more = {"init_weights": False} if name == "googlenet_bn" else {}
+    model = models.get_model(LIBRARIES["torchvision"][name], **more)
     tensors = weight_port.convert(weight_port.read(path), to="torchvision")
     model.load_state_dict({key: to_tensor(array) for key, array in tensors.items()}, strict=True)
     return model.eval()
@@ -65,7 +59,7 @@ def build_timm(path: str, name: str) -> Any:
     """timm's network with a checkpoint's weights."""
     import timm
 
-    model = timm.create_model(name, pretrained=False)
+    model = timm.create_model(LIBRARIES["timm"][name], pretrained=False)
     tensors = weight_port.convert(weight_port.read(path), to="timm")
     model.load_state_dict({key: to_tensor(array) for key, array in tensors.items()}, strict=True)
     return model.eval()

@@ -94,7 +94,7 @@ def test_a_reference_without_content_passes_nothing(value):
     ("arguments", "said"),
     [
         (["--models", "resnet99"], "unknown 'resnet99': choose from resnet18,"),
-        (["--models", "resnet18_paddleclas"], "unknown 'resnet18_paddleclas'"),
+        (["--models", "resnet18_v1"], "unknown 'resnet18_v1'"),
         (["--implementations", "jax"], "unknown 'jax': choose from pytorch_impl,"),
         (["--batch", "1,0"], "'0' is no whole number from 1 on"),
         (["--batch", "1,,2"], "'' is no whole number from 1 on"),
@@ -107,7 +107,7 @@ def test_a_reference_without_content_passes_nothing(value):
         (["--max-seconds", "0"], "'0' is no positive number of seconds"),
         (["--max-seconds", "nan"], "'nan' is no positive number of seconds"),
         (["run"], "required: SUITE"),
-        (["run", "nothing"], "a file, or one of classics, cpu, gpu,"),
+        (["run", "nothing"], "a file, or one of cifar, classics, cpu, gpu,"),
         (["run", "pyproject.toml"], "pyproject.toml: no [[cells]]"),
         (["--device", "tpu"], "invalid choice: 'tpu'"),
         (["--json", "no/such/folder/run.json"], "does not exist"),
