@@ -5,10 +5,12 @@ BIN := .venv/bin
 PINS := $(if $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m)),-c constraints.txt)
 DEMO := build/demo
 FUZZ_SECONDS ?= 60
+CIFAR ?= build/cifar10
+TRAINED := assets/resnet20-cifar10.pdparams
 MODELS := resnet50,resnet101,resnet152
 comma := ,
 
-.PHONY: demo test fuzz bench bench-gpu lint readme clean
+.PHONY: demo cifar test fuzz bench bench-gpu lint readme clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -24,7 +26,16 @@ demo: .venv/installed
 	$(BIN)/weight-port inspect $(DEMO)/resnet50
 	$(BIN)/weight-port convert $(DEMO)/resnet50 $(DEMO)/resnet50.safetensors --to torchvision --force
 	$(BIN)/python -m parity resnet50 --weights $(DEMO)/resnet50.pdparams --torch-weights $(DEMO)/resnet50.safetensors --images $(DEMO)/photographs
+	$(BIN)/python -m training.evaluate $(TRAINED) --data assets/cifar10-test.png --out $(DEMO)/cifar10
 	$(BIN)/python -m benchmarks --models resnet50 --batch 1 --rounds 2
+
+# CIFAR names what `python -m training.data` made; without it the images are downloaded (163 MB).
+build/cifar10: .venv/installed
+	$(BIN)/python -m training.data --download build/cifar-10-python.tar.gz --out $@
+
+# ResNet-20, trained in Paddle, on all test images in both frameworks.
+cifar: .venv/installed $(CIFAR)
+	$(BIN)/python -m training.evaluate $(TRAINED) --data $(CIFAR) --out build/cifar
 
 # Files of tests side by side: most wait for a framework's one thread.
 test: .venv/installed

@@ -18,7 +18,7 @@ from benchmarks import layers_rows, pictures, port_table, selftest_table, table
 from benchmarks import parity_table as parity_costs
 from benchmarks.cells import LAYOUTS, RUNGS
 from benchmarks.rows import harness, ratios, rows
-from training import degradation_record
+from training import degradation_record, evaluate
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -278,6 +278,12 @@ def degradation() -> str:
     return f"{degradation_record.table(found, 'github')}\n\n{degradation_record.legend(found)}"
 
 
+def cifar() -> str:
+    """What the trained network says of the test images in either framework."""
+    found = _read("cifar-cpu.json")
+    return f"{evaluate.table(found, 'github')}\n\n{evaluate.legend(found)}"
+
+
 # Where a picture of the speeds stands -> a key of pictures.PICTURES.
 PICTURES = {RESULTS / "forward-cpu-throughput.svg": "throughput"}
 
@@ -305,6 +311,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "port": port_targets,
     "port-parts": port_parts,
     "port-machine": port_machine,
+    "cifar": cifar,
     "degradation": degradation,
 }
 

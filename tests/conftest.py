@@ -16,6 +16,19 @@ pytest_plugins = ["pytester", "parity.pytest", "browsing"]  # the second is ours
 Tensors = dict[str, np.ndarray]
 
 
+def pytest_configure() -> None:
+    """Files of tests side by side have each its share of the cores, as have their processes.
+
+    Given all cores, a test's two frameworks would start threads on every core, and threads that
+    wait for each other take turns with those of the next test's.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker and hasattr(os, "sched_setaffinity"):
+        cores, count = sorted(os.sched_getaffinity(0)), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        share = cores[int(worker.removeprefix("gw")) :: count]
+        os.sched_setaffinity(0, share or cores)
+
+
 def _number(name: str) -> int:
     """A number for a scheme name, the same in every dialect, which float32 holds exactly."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:3], "little")

@@ -49,7 +49,7 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_commands_are_found() -> None:
     assert COMMANDS[:2] == ["make demo", "make test"]
-    assert len(COMMANDS) == 8
+    assert len(COMMANDS) == 9
     lines = TEXT.splitlines()
     assert (
         max(n for n, line in enumerate(lines) if line.startswith(("make demo", "make test"))) < 20

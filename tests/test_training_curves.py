@@ -107,3 +107,12 @@ def test_what_is_no_log_is_an_error(tmp_path: Path, capsys, content: str | None)
     assert curves.main([str(tmp_path)]) == 2
     assert f"{LOG}: no log of a training" in capsys.readouterr().err
     assert not list(tmp_path.glob("curves.*"))
+
+
+def test_a_rate_that_ends_at_nothing_leaves_room_for_the_labels() -> None:
+    """Of a cosine's last step: nine decades of ticks would stand on each other."""
+    history = [line(epoch + 1, rate=rate) for epoch, rate in enumerate((0.1, 0.05, 1e-9))]
+    rates = curves._figure({"run": history}).axes[2]
+    assert rates.get_ylim()[0] >= 1e-6
+    low, high = rates.get_ylim()
+    assert len([tick for tick in rates.get_yticks() if low <= tick <= high]) <= 10

@@ -16,6 +16,7 @@ from weight_port import WeightPortError, disk
 History = list[dict[str, Any]]
 FORMATS = ("png", "svg")
 _LEAST_ERROR = 0.01  # percent: one of 10,000 images
+_LEAST_SHARE = 1e-5  # of the largest value; a cosine ends at a rate of almost nothing
 # A panel's title and its lines: style -> the log's key, and what it is of. All on a log scale.
 _PANELS = (
     ("loss", {"-": ("train_loss", "train"), "--": ("test_loss", "test")}),
@@ -88,7 +89,9 @@ def _label(axes: Any, title: str) -> None:
     axes.set_xlabel("epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, high * _LEAST_SHARE), high)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7) if high / low < 300 else (1,)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3, linewidth=0.5)
