@@ -39,7 +39,7 @@ cifar: .venv/installed $(CIFAR)
 
 # Files of tests side by side: most wait for a framework's one thread.
 test: .venv/installed
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Hostile files made up for every reader, each its share of the time; findings in build/fuzz.
 fuzz: .venv/installed

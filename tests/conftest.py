@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pytest
 
-from weight_port import dialects
+from weight_port import arch, dialects
 
 pytest_plugins = ["pytester", "parity.pytest", "browsing"]  # the second is ours to test
 
@@ -29,6 +29,17 @@ def pytest_configure() -> None:
         os.sched_setaffinity(0, share or cores)
 
 
+# A minute or more each, most of it in processes of their own: last, they would leave a core idle.
+_LONG = ("test_training_workers.py", "test_parity.py", "test_training.py", "test_readme.py",
+         "test_benchmarks_modes.py", "test_classics.py")  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, where tests run side by side (with ``--no-loadscope-reorder``)."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.path.name not in _LONG)
+
+
 def _number(name: str) -> int:
     """A number for a scheme name, the same in every dialect, which float32 holds exactly."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:3], "little")
@@ -40,10 +51,13 @@ def _fake(
     """A complete float32 set of tensors in a dialect, equal for equal scheme names.
 
     One number fills a whole tensor (a view with strides of 0), but the linear weight's numbers
-    all differ, so that a transpose shows.
+    all differ, so that a transpose shows. Hidden layers of a classifier are narrow: of VGG's full
+    ones every test would compare half a gigabyte.
     """
     tensors: Tensors = {}
-    for key, entry in dialects.keys(dialect, name, num_classes, in_channels, include_top).items():
+    hidden = 8 if name in arch.CLASSICS and arch.CLASSICS[name].hidden else None
+    all_keys = dialects.keys(dialect, name, num_classes, in_channels, include_top, hidden)
+    for key, entry in all_keys.items():
         number = _number(entry.name)
         if entry.role == "counter":
             tensors[key] = np.array(number, dtype=np.int64)
