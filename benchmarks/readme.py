@@ -16,7 +16,7 @@ from tabulate import tabulate
 
 from benchmarks import layers_rows, pictures, port_table, selftest_table, table
 from benchmarks import parity_table as parity_costs
-from benchmarks.cells import LAYOUTS, RUNGS
+from benchmarks.cells import LAYOUTS, PAIRS, RUNGS
 from benchmarks.rows import harness, ratios, rows
 from training import degradation_record, evaluate
 
@@ -82,17 +82,17 @@ def _cell(row: dict[str, Any]) -> str:
 
 
 def speed_table() -> str:
-    """Median ms of a forward pass of the ResNets."""
-    return _speeds(SPEED)
-
-
-# Of a line of the networks' speeds: numerator and denominator of its ratios.
-_QUOTED = (
-    ("paddle_impl", "pytorch_impl"),
-    ("pytorch_impl", "torchvision"),
-    ("pytorch_impl", "timm"),
-    ("paddle_impl", "paddle.vision"),
-)
+    """Median ms of a forward pass: a line per network and batch, a column per implementation."""
+    found = rows(_read(SPEED))
+    columns = list(dict.fromkeys(row["implementation"] for row in found))
+    by_cell: dict[tuple[str, int], dict[str, str]] = {}
+    for row in found:
+        by_cell.setdefault((row["model"], row["batch"]), {})[row["implementation"]] = _cell(row)
+    lines = [
+        [f"{model}, batch {batch}", *(cells.get(column, "") for column in columns)]
+        for (model, batch), cells in by_cell.items()
+    ]
+    return _github(lines, ["median ms per forward pass", *columns])
 
 
 def network_speeds() -> str:
@@ -100,7 +100,7 @@ def network_speeds() -> str:
     records = {name: _read(name) for name in NETWORKS if (RESULTS / name).exists()}
     lines = [line for record in records.values() for line in _network_lines(record)]
     headings = ["batch 1, ms", "pytorch_impl", "paddle_impl"]
-    headings += [f"{top} / {bottom}" for top, bottom in _QUOTED]
+    headings += [f"{top} / {bottom}" for top, bottom in PAIRS]
     spent = [
         f"`{name}`: {table.machine(record)} {record['settings']['rounds']} processes per cell."
         for name, record in records.items()
@@ -112,7 +112,7 @@ def _network_lines(record: dict[str, Any]) -> list[list[str]]:
     """A network each: our two medians, and the ratios that there are, with their intervals."""
     times = {(row["model"], row["implementation"]): _cell(row) for row in rows(record)}
     quoted = {
-        (row["model"], row["numerator"].split()[0], row["denominator"].split()[0]): (
+        (row["model"], row["numerator"], row["denominator"]): (
             f"{row['ratio']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
         )
         for row in ratios(record)
@@ -122,24 +122,10 @@ def _network_lines(record: dict[str, Any]) -> list[list[str]]:
         [
             model,
             *(times[model, ours] for ours in ("pytorch_impl", "paddle_impl")),
-            *(quoted.get((model, *pair), "") for pair in _QUOTED),
+            *(quoted.get((model, *pair), "") for pair in PAIRS),
         ]
         for model in models
     ]
-
-
-def _speeds(name: str) -> str:
-    """Median ms of a forward pass: a line per network and batch, a column per implementation."""
-    found = rows(_read(name))
-    columns = list(dict.fromkeys(row["implementation"] for row in found))
-    by_cell: dict[tuple[str, int], dict[str, str]] = {}
-    for row in found:
-        by_cell.setdefault((row["model"], row["batch"]), {})[row["implementation"]] = _cell(row)
-    lines = [
-        [f"{model}, batch {batch}", *(cells.get(column, "") for column in columns)]
-        for (model, batch), cells in by_cell.items()
-    ]
-    return _github(lines, ["median ms per forward pass", *columns])
 
 
 def ratio_table() -> str:

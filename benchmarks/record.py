@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from parity import context as machine
 from parity import launch
-from weight_port import disk
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
@@ -34,9 +33,7 @@ def context(
     query = ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
     environment = launch.environment(threads, extra)
     return {
-        "date": machine.date(),
-        "commit": machine.commit(),
-        "system": machine.system(),
+        **machine.made(),
         "gpu": machine.output(*query).replace("\n", "; ") or None if device == "gpu" else None,
         "frameworks": dict(frameworks),
         "environment": {k: v for k, v in sorted(environment.items()) if k.startswith(_TELLING)},
@@ -233,9 +230,7 @@ def check(record: Any, where: str) -> None:
 def write(path: Path, record: Record, force: bool = False) -> None:
     """Write a record whole or not at all. Raises RecordError or weight_port.DestinationError."""
     check(record, str(path))
-    text = json.dumps(record, indent=1, allow_nan=False)
-    with disk.new_file(path, force) as stream:
-        stream.write(text.encode() + b"\n")
+    machine.write(path, record, force)
 
 
 def read(path: Path) -> Record:

@@ -154,8 +154,10 @@ _SAID = ("mode", "layout", "threads", "allocator", "size")
 def _alike(cells: list[dict[str, Any]]) -> Iterator[Row]:
     """Cells of a rung that differ in one label: implementation, layout or allocator."""
     by_key = {_key(cell, cell["implementation"]): cell for cell in cells}
-    # What has no column of its own is said where it isn't the same in all rows.
-    said = [label for label in _SAID if len({cell[label] for cell in cells}) > 1]
+    # What has no column of its own is said where a network's rows don't all have the same.
+    seen = {label: {(cell["model"], cell[label]) for cell in cells} for label in _SAID}
+    models = {cell["model"] for cell in cells}
+    said = [label for label in _SAID if len(seen[label]) > len(models)]
     for cell in cells:
         for numerator, denominator in PAIRS:
             other = by_key.get(_key(cell, denominator))

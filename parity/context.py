@@ -1,16 +1,19 @@
-"""The machine and the software behind a record: what a reader needs to judge its figures."""
+"""The machine behind a record, which a reader needs to judge its figures; and the file it is in."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from parity.launch import cpu_information
+from weight_port import disk
 
 
 def output(*command: str) -> str:
@@ -72,3 +75,14 @@ def system() -> dict[str, Any]:
         "scheduling": _scheduling(),
         "load": [round(value, 2) for value in os.getloadavg()],
     }
+
+
+def made() -> dict[str, Any]:
+    """When, from which commit and where: of every record, whatever else it says."""
+    return {"date": date(), "commit": commit(), "system": system()}
+
+
+def write(path: Path, record: Mapping[str, Any], force: bool) -> None:
+    """Write a record whole or not at all. Raises weight_port.DestinationError."""
+    with disk.new_file(path, force) as stream:
+        stream.write(f"{json.dumps(record, indent=1, allow_nan=False)}\n".encode())

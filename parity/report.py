@@ -34,12 +34,7 @@ def as_json(report: Report) -> Record:
     return {
         "schema": SCHEMA,
         "kind": "parity",
-        "context": {
-            "date": context.date(),
-            "commit": context.commit(),
-            "system": context.system(),
-            "environment": settings(report.threads),
-        },
+        "context": {**context.made(), "environment": settings(report.threads)},
         "verdict": verdict(report),
         "model": report.model,
         "images": list(report.images),

@@ -22,7 +22,7 @@ from parity.launch import WorkerError
 from parity.plan import Options
 from parity.run import run
 from parity.subject import Given, subject
-from weight_port import arch, disk, guard
+from weight_port import arch, guard
 
 SCHEMA = 1
 SIZE = 64  # pixels; CIFAR's networks take their own 32
@@ -107,11 +107,7 @@ def survey(names: Sequence[str], out: Path, old: Record | None = None) -> list[R
     record: Record = {
         "schema": SCHEMA,
         "kind": "networks",
-        "context": {
-            "date": context.date(),
-            "commit": context.commit(),
-            "system": context.system(),
-        },
+        "context": context.made(),
         "precision": "float64",
         "size": SIZE,
         "bounds": {"logits": LOGITS, "gradients": GRADIENTS},
@@ -131,8 +127,7 @@ def survey(names: Sequence[str], out: Path, old: Record | None = None) -> list[R
     record |= {"frameworks": said, "networks": rows}
     record = record if old is None else added(old, record)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with disk.new_file(out, force=True) as stream:
-        stream.write(f"{json.dumps(record, indent=1, allow_nan=False)}\n".encode())
+    context.write(out, record, force=True)
     return rows
 
 

@@ -18,11 +18,11 @@ import cifar_files
 import pytest
 
 from benchmarks import readme
+from parity import context
 from training import checkpoints, curves, data, degradation, loop
 from training import degradation_record as records
 from training.__main__ import DEFAULTS
 from training.checkpoints import State
-from training.records import write
 from training.sides import How
 from training.torch_side import TorchSide
 
@@ -51,7 +51,7 @@ def record() -> dict[str, Any]:
 
 
 def test_a_record_is_read_as_it_was_written(record: dict[str, Any], tmp_path: Path) -> None:
-    write(tmp_path / "x.json", record)
+    context.write(tmp_path / "x.json", record, force=True)
     assert records.read(tmp_path / "x.json") == record
     shortcuts = [network["shortcuts"] for network in record["networks"]]
     assert shortcuts == 2 * ["none", "padded"]
@@ -145,12 +145,12 @@ def test_the_readmes_block_is_the_records(
 ) -> None:
     monkeypatch.setattr(readme, "RESULTS", tmp_path)
     assert readme.degradation() == "It has no record yet."
-    write(tmp_path / "degradation.json", record)
+    context.write(tmp_path / "degradation.json", record, force=True)
     block = readme.degradation()
     assert cells(block.split("\n\n")[0])["resnet56"] == ["20.00", "75.00"]
     assert records.legend(record) in block
     record["networks"][0]["epochs"].pop()
-    write(tmp_path / "degradation.json", record)
+    context.write(tmp_path / "degradation.json", record, force=True)
     with pytest.raises(records.RecordError, match="2 of 3 epochs"):
         readme.degradation()
 

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from parity import context
 from parity.launch import available_threads
 from training import __main__ as command
-from training import checkpoints, curves, degradation_record, process, records
+from training import checkpoints, curves, degradation_record, process
 from training.checkpoints import State
 from training.errors import TrainingError
 from training.loop import CHECKPOINT
@@ -99,7 +100,7 @@ def _finish(words: argparse.Namespace, names: Sequence[str]) -> None:
     settings = {**_settings(words), "framework": words.framework, "depths": words.depths}
     settings |= {"threads": words.threads, "data": _digest(words.data)}
     record = degradation_record.make({n: state for n, state in states.items() if state}, settings)
-    records.write(words.out / RECORD, record)
+    context.write(words.out / RECORD, record, force=True)
     try:
         curves.draw(degradation_record.runs(record), words.out)
     except ImportError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,12 +12,14 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
+from parity import context
 from parity.launch import available_threads
 from training import data, process, records, sheet
 from training.data import CLASSES, Cifar
 from training.errors import TrainingError
 from training.loop import limited
 from weight_port import WeightPortError
+from weight_port.digest import Digest
 from weight_port.files import open_checkpoint
 from weight_port.naming import recognise
 
@@ -114,7 +115,7 @@ def legend(record: Mapping[str, Any]) -> str:
 
 def _about(weights: Path, test: Cifar) -> Record:
     """Which weights (a folder has no digest) and images, where and with what."""
-    whole = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else None
+    whole = Digest(weights).result() if weights.is_file() else None
     return {
         "context": records.made(*process.MODULES),
         "weights": {"file": weights.name, "sha256": whole},
@@ -127,7 +128,7 @@ def _write(record: Record, out: Path, test: Cifar, chosen: np.ndarray) -> list[P
 
     out.mkdir(parents=True, exist_ok=True)
     path = out / "evaluation.json"
-    records.write(path, record)
+    context.write(path, record, force=True)
     return [path, *pictures.draw(record, test, chosen, out)]
 
 

@@ -42,7 +42,6 @@ def _gloo() -> dict[str, str]:
     return {
         "GLOO_SOCKET_IFNAME": loopback,
         "PADDLE_DISTRI_BACKEND": "gloo",
-        "PYTHONWARNINGS": "ignore",
     }
 
 
@@ -61,7 +60,7 @@ def start(framework: str, job: Mapping[str, Any]) -> int:
         command = [*_PYTHON, MODULES[framework], str(file)]
         if workers > 1:
             command = _LAUNCHERS[framework](MODULES[framework], file, workers)
-            more = _gloo() if how.get("device", "cpu") == "cpu" else {"PYTHONWARNINGS": "ignore"}
+            more = {"PYTHONWARNINGS": "ignore", **({} if how.get("device") == "gpu" else _gloo())}
         variables = environment(how["threads"], more)
         before = signal.signal(signal.SIGTERM, _leave)
         # To stderr: Paddle's launcher has its first worker's progress on stdout.
