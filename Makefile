@@ -30,11 +30,11 @@ demo: .venv/installed
 	$(BIN)/python -m benchmarks --models resnet50 --batch 1 --rounds 2
 
 # CIFAR names what `python -m training.data` made; without it the images are downloaded (163 MB).
-build/cifar10: .venv/installed
+build/cifar10: | .venv/installed
 	$(BIN)/python -m training.data --download build/cifar-10-python.tar.gz --out $@
 
 # ResNet-20, trained in Paddle, on all test images in both frameworks.
-cifar: .venv/installed $(CIFAR)
+cifar: .venv/installed $(filter build/cifar10,$(CIFAR))
 	$(BIN)/python -m training.evaluate $(TRAINED) --data $(CIFAR) --out build/cifar
 
 # Files of tests side by side: most wait for a framework's one thread.

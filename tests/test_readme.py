@@ -66,6 +66,16 @@ def test_the_commands_run(folder: Path) -> None:
     assert (folder / "resnet50.pth").exists()
 
 
+def test_images_are_downloaded_only_where_none_are_named(tmp_path: Path) -> None:
+    command = ["make", "--dry-run", "-C", str(ROOT), "cifar"]
+    named = run([*command, f"CIFAR={tmp_path / 'mine'}"], tmp_path)  # what is wrong there, it says
+    assert named.returncode == 0, named.stderr
+    assert f"--data {tmp_path / 'mine'}" in named.stdout
+    assert "--download" not in named.stdout
+    if not (ROOT / "build" / "cifar10").exists():
+        assert "--download" in run(command, tmp_path).stdout
+
+
 def test_the_pictures_are_there() -> None:
     pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", TEXT)
     assert pictures
