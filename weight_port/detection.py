@@ -60,21 +60,33 @@ def _length(tensors: Mapping[str, np.ndarray], key: str, entry: Key, axis: int, 
     return int(shape[place]) if len(shape) > place and shape[place] else usual
 
 
+# A parameter's role -> the axis of its layer's outputs; biases first, which no dialect transposes.
+_OUTPUTS = {"linear_bias": 0, "bias": 0, "linear_weight": 1, "weight": 0}
+
+
+def _outputs(tensors: Mapping[str, np.ndarray], entries: Mapping[str, Key], usual: int) -> int:
+    """How many outputs layers of equal width have, by the last of their tensors that is there."""
+    for role, axis in _OUTPUTS.items():
+        for key, entry in reversed(list(entries.items())):
+            if entry.role == role and key in tensors:
+                return _length(tensors, key, entry, axis, usual)
+    return usual
+
+
 def _sizes(
     tensors: Mapping[str, np.ndarray], name: str, expected: Mapping[str, Key]
 ) -> tuple[Sizes, Sizes]:
     """What the row has and what the tensors show."""
     row = ARCHITECTURES[name]
     usual = Sizes(num_classes=row.classes, in_channels=row.in_channels, hidden=row.hidden)
-    stem, last = next(iter(expected)), next(reversed(list(expected)))
+    stem, classes = next(iter(expected)), class_layers(name)
     found = usual.copy()
     found["in_channels"] = _length(tensors, stem, expected[stem], 1, row.in_channels)
-    if expected[last].layer in class_layers(name):
-        found["num_classes"] = _length(tensors, last, expected[last], 0, row.classes)
-    biases = (key for key, entry in expected.items() if entry.role == "linear_bias")
-    first = next(biases, None)
-    if row.hidden and first:
-        found["hidden"] = _length(tensors, first, expected[first], 0, row.hidden)
+    last = {key: entry for key, entry in expected.items() if entry.layer in classes}
+    found["num_classes"] = _outputs(tensors, last, row.classes)
+    if row.hidden:
+        linear = {k: e for k, e in expected.items() if k not in last and "linear" in e.role}
+        found["hidden"] = _outputs(tensors, linear, row.hidden)
     return usual, found
 
 
