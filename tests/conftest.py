@@ -1,14 +1,17 @@
-"""What several test files share: tensors of any dialect that cost no memory, and their bits."""
+"""What several test files share: tensors that cost no memory, their bits, and made-up images."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
+import cifar_files
 import numpy as np
 import pytest
 
+from training import data
 from weight_port import arch, dialects
 
 pytest_plugins = ["pytester", "parity.pytest", "browsing"]  # the second is ours to test
@@ -90,6 +93,14 @@ def _same_bits(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray])
 def same_bits() -> Callable[[Mapping[str, np.ndarray], Mapping[str, np.ndarray]], None]:
     """``same_bits(ours, theirs)`` asserts equal keys, dtypes, shapes and bytes."""
     return _same_bits
+
+
+@pytest.fixture(scope="session")
+def cifar(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty thousand made-up images, stored as CIFAR-10 is; no test writes there."""
+    folder = tmp_path_factory.mktemp("data") / "cifar10"
+    data.store(cifar_files.made(), folder, "made up")
+    return folder
 
 
 @pytest.hookimpl(trylast=True)

@@ -7,12 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import cifar_files
 import pytest
 
 from benchmarks import record, train, train_paddle, train_table, train_torch, train_worker
 from benchmarks.__main__ import main
-from training import data
 from training.__main__ import DEFAULTS
 from training.paddle_side import PaddleSide
 from training.torch_side import TorchSide
@@ -158,14 +156,13 @@ def test_a_bare_loop_that_trains_otherwise_is_not_timed(framework: str) -> None:
         train_worker.measure(make, faster, job(framework))
 
 
-def test_the_command(tmp_path: Path, monkeypatch, capsys) -> None:
-    data.store(cifar_files.made(), tmp_path / "cifar10", "made up")
+def test_the_command(cifar: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(
         train, "MODES", (("torch", "bfloat16", "NHWC"), ("paddle", "float32", "NCHW"))
     )
     out = tmp_path / "train.json"
     words = ["--batch", "8", "--steps", "1", "--repeats", "1", "--rounds", "1", "--limit", "16"]
-    words += ["--data", str(tmp_path / "cifar10"), "--epochs", "1", "--seeds", "1"]
+    words += ["--data", str(cifar), "--epochs", "1", "--seeds", "1"]
     assert main(["train", *words, "--json", str(out)]) == 0
     shown = capsys.readouterr().out
     assert "torch, bfloat16, NHWC" in shown

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cifar_files
 import pytest
 
 from benchmarks import readme
@@ -156,13 +155,6 @@ def test_the_readmes_block_is_the_records(
 
 
 # -- the command
-
-
-@pytest.fixture(scope="module")
-def cifar(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "cifar10"
-    data.store(cifar_files.made(), folder, "made up")
-    return folder
 
 
 SMALL = ["--depths", "20", "--epochs", "2", "--limit", "64", "--batch", "32", "--rate", "0.01"]

@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cifar_files
 import numpy as np
 import pytest
 import torch
@@ -35,14 +34,6 @@ SIDES = {"torch": TorchSide, "paddle": PaddleSide}
 SETTINGS = {**DEFAULTS, "epochs": 2, "batch": 32, "rate": 0.05, "limit": 160}
 TIMES = ("time", "seconds", "images_per_second")  # of a line of the log
 Make = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def cifar(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixty thousand made-up images, stored."""
-    folder = tmp_path_factory.mktemp("data") / "cifar10"
-    data.store(cifar_files.made(), folder, "made up")
-    return folder
 
 
 @pytest.fixture(scope="module")

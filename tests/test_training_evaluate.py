@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import cifar_files
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,13 +18,6 @@ from training.__main__ import DEFAULTS
 from training.data import CLASSES
 from training.sides import How
 from training.torch_side import TorchSide
-
-
-@pytest.fixture(scope="module")
-def cifar(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "cifar10"
-    data.store(cifar_files.made(), folder, "made up")
-    return folder
 
 
 def logits_of(chosen: list[int]) -> np.ndarray:

@@ -83,14 +83,12 @@ def test_other_pictures_and_files_are_refused(tmp_path: Path) -> None:
         sheet.load(tmp_path / "absent")
 
 
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder, out = tmp_path / "cifar10", tmp_path / "sheet.png"
-    found = cifar_files.made()
-    data.store(found, folder, "made up")
-    words = ["--data", str(folder), "--out", str(out)]
+def test_the_command(cifar: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "sheet.png"
+    words = ["--data", str(cifar), "--out", str(out)]
     assert sheet.main([*words, "--images", "60"]) == 0
     assert "the first 60 test images" in capsys.readouterr().out
-    np.testing.assert_array_equal(sheet.read(out).images, found.images[data.TRAIN :][:60])
+    np.testing.assert_array_equal(sheet.read(out).images, data.load(cifar, "test").images[:60])
     assert sheet.main(words) == 1
     assert "--force" in capsys.readouterr().err
     for count in ("0", "10020", "50"):

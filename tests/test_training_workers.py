@@ -29,14 +29,6 @@ SETTINGS = ("--epochs", "2", "--batch", "32", "--limit", "37", "--rate", "0.01")
 
 
 @pytest.fixture(scope="module")
-def cifar(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made-up images, stored."""
-    folder = tmp_path_factory.mktemp("data") / "cifar10"
-    data.store(cifar_files.made(), folder, "made up")
-    return folder
-
-
-@pytest.fixture(scope="module")
 def black(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Black images, which no crop changes, with labels of all kinds.
 
@@ -123,10 +115,10 @@ def test_batch_norms_are_of_a_workers_own_images(cifar: Path, tmp_path: Path) ->
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_run_of_two_goes_on_to_the_bit(cifar: Path, tmp_path: Path, framework: str) -> None:
     plateau = ("--schedule", "plateau")  # whose rate asks for no number of epochs
-    one = trained(framework, cifar, tmp_path / "whole", 2, *plateau, "--epochs", "4")
-    early = trained(framework, cifar, tmp_path / "early", 2, *plateau, "--epochs", "2")
-    # As if it had been stopped after two of its four epochs.
-    longer = replace(early, settings={**early.settings, "epochs": 4})
+    one = trained(framework, cifar, tmp_path / "whole", 2, *plateau)
+    early = trained(framework, cifar, tmp_path / "early", 2, *plateau, "--epochs", "1")
+    # As if it had been stopped after the first of its two epochs.
+    longer = replace(early, settings={**early.settings, "epochs": 2})
     checkpoints.save(tmp_path / "early.safetensors", longer)
     goes_on = ("--resume", str(tmp_path / "early.safetensors"))
     assert main(words(framework, cifar, tmp_path / "again", 2, *goes_on)) == 0
@@ -140,7 +132,7 @@ def test_a_run_of_two_goes_on_to_the_bit(cifar: Path, tmp_path: Path, framework:
     ]
     assert losses[0] == losses[1]
     lines = (tmp_path / "again" / loop.LOG).read_text().splitlines()
-    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4]
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
