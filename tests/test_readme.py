@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks import readme
 from parity import images, photographs, seeded
+from weight_port.arch import ARCHITECTURES
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -100,6 +101,14 @@ def test_the_python_runs(folder: Path) -> None:
 
 def test_the_tables_are_those_of_the_records() -> None:
     assert readme.render(TEXT) == TEXT
+
+
+def test_every_network_has_a_row_of_speeds() -> None:
+    block = TEXT.split("<!-- network-speeds -->")[1].split("<!-- /network-speeds -->")[0]
+    lines = [[cell.strip() for cell in line.split("|")[1:4]] for line in block.splitlines()]
+    speeds = {line[0]: line[1:] for line in lines if line and line[0] in ARCHITECTURES}
+    assert set(speeds) == set(ARCHITECTURES)
+    assert all(float(median) > 0 for pair in speeds.values() for median in pair)
 
 
 def test_the_pictures_are_those_of_the_records() -> None:
