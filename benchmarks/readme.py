@@ -14,7 +14,7 @@ from typing import Any
 from tabulate import tabulate
 
 from benchmarks import parity_table as parity_costs
-from benchmarks import pictures, port_table, selftest_table
+from benchmarks import pictures, port_table, selftest_table, train_table
 from benchmarks import readme_speeds as speeds
 from benchmarks.readme_speeds import RESULTS, SPEED, github, read
 from training import degradation_record, evaluate
@@ -104,6 +104,11 @@ def parity_cost() -> str:
     return f"{parity_costs.costs(record, 'github')}\n\n{parity_costs.legend(record)}"
 
 
+def training() -> str:
+    """What the training's loop costs beside a bare one, and what its modes bring."""
+    return train_table.render(read("train-cpu.json"), "github")
+
+
 def degradation() -> str:
     """What plain networks and ResNets end with; nothing is said of it before there is a record."""
     path = RESULTS / "degradation.json"
@@ -144,6 +149,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "port-machine": port_machine,
     "cifar": cifar,
     "degradation": degradation,
+    "training": training,
 }
 
 
