@@ -12,8 +12,7 @@ from benchmarks import layers_rows, table
 from benchmarks.cells import LAYOUTS, PAIRS, RUNGS
 from benchmarks.rows import harness, ratios, rows
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
+RESULTS = Path(__file__).resolve().with_name("results")
 SPEED = "forward-cpu.json"
 # What the suites of networks left; each is a run of its own.
 NETWORKS = ("classics-cpu.json", "resnets-cpu.json", "cifar-nets-cpu.json")
@@ -55,15 +54,12 @@ def speed_table() -> str:
 
 def network_speeds() -> str:
     """Every network that was timed, one image at a time: a line each, and where it was."""
-    records = {name: read(name) for name in NETWORKS if (RESULTS / name).exists()}
+    records = {name: read(name) for name in NETWORKS}
     lines = [line for record in records.values() for line in _network_lines(record)]
     headings = ["batch 1, ms", "pytorch_impl", "paddle_impl"]
     headings += [f"{top} / {bottom}" for top, bottom in PAIRS]
-    spent = [
-        f"`{name}`: {table.machine(record)} {record['settings']['rounds']} processes per cell."
-        for name, record in records.items()
-    ]
-    return "\n\n".join([github(lines, headings), *spent])
+    where = [f"`{name}`: {_machine(record)}" for name, record in records.items()]
+    return "\n\n".join([github(lines, headings), *where])
 
 
 def _network_lines(record: dict[str, Any]) -> list[list[str]]:
@@ -157,11 +153,13 @@ def rung_machine() -> str:
     record = read(MODES)
     models = ", ".join(dict.fromkeys(cell["model"] for cell in record["cells"]))
     spent = f"The run took {harness(record):.2f} × the time of its rows' processes."
-    processes = f"{record['settings']['rounds']} processes per cell."
-    return f"{models}. {table.machine(record)} {processes} {spent}"
+    return f"{models}. {_machine(record)} {spent}"
 
 
 def machine() -> str:
     """Where and with what the speeds were measured."""
-    record = read(SPEED)
+    return _machine(read(SPEED))
+
+
+def _machine(record: dict[str, Any]) -> str:
     return f"{table.machine(record)} {record['settings']['rounds']} processes per cell."
