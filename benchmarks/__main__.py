@@ -41,7 +41,7 @@ from benchmarks.commands import (
 from benchmarks.frameworks import RunError
 from benchmarks.run import Options, run
 from benchmarks.timing import Plan
-from parity.launch import WorkerError, available_threads
+from parity.launch import ALLOCATORS, WorkerError, available_threads
 from weight_port import WeightPortError
 
 
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         ("--modes", cells.ALL_MODES, "eager"),
         ("--precisions", cells.PRECISIONS, "fp32"),
         ("--layouts", cells.LAYOUTS, "NCHW"),
-        ("--allocators", tuple(cells.ALLOCATORS), "default"),
+        ("--allocators", tuple(ALLOCATORS), "default"),
     )
     for option, known, usual in lists:
         add(option, type=list_of(known), default=usual, metavar="A,B,…", help=", ".join(known))

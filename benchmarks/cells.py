@@ -106,17 +106,6 @@ MODES: dict[str, dict[str, Mode]] = {
 }
 ALL_MODES = tuple(dict.fromkeys(name for modes in MODES.values() for name in modes))
 
-# The C library's allocator. "keep" gives no memory back to the system between passes: on two cores
-# that took torch from 2264 to 1371 ms at batch 32 and Paddle from 3097 to 2079.
-ALLOCATORS: dict[str, dict[str, str]] = {
-    "default": {},
-    "keep": {
-        "MALLOC_MMAP_MAX_": "0",
-        "MALLOC_TRIM_THRESHOLD_": "100000000000",
-        "MALLOC_TOP_PAD_": "67108864",
-    },
-}
-
 # Pairs that are quoted within the matched rung, as numerator and denominator; in the best-effort
 # rung it is each framework's best row that is held against the engines' best and the other's.
 PAIRS = (

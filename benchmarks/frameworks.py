@@ -6,8 +6,8 @@ import importlib.util
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from benchmarks.cells import ALLOCATORS, WORKERS, switches
-from parity.launch import WorkerError, run_worker
+from benchmarks.cells import WORKERS, switches
+from parity.launch import ALLOCATORS, WorkerError, run_worker
 
 REFERENCES = {"torch": "pytorch_impl", "paddle": "paddle_impl"}  # the first that is installed
 TIMEOUT = 1800.0  # seconds; a process measures for a few of them, so this one hangs

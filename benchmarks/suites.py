@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import cells
-from parity.launch import available_threads
+from parity.launch import ALLOCATORS, available_threads
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -31,7 +31,7 @@ KNOWN: dict[str, Sequence[str] | None] = {
     "precisions": cells.PRECISIONS,
     "layouts": cells.LAYOUTS,
     "threads": None,
-    "allocators": tuple(cells.ALLOCATORS),
+    "allocators": tuple(ALLOCATORS),
 }
 DEFAULTS: dict[str, list[Any]] = {
     "models": ["resnet50"],

@@ -27,13 +27,19 @@ Say = Callable[[str], None]
 WORKERS = {"torch": "benchmarks.train_torch", "paddle": "benchmarks.train_paddle"}
 LEAST_LOOP = 0.97  # of the bare loop's images per second
 LEAST_FEED = 20.0  # the data path's images per second over the bare loop's
-# Of each framework the first is what its other modes are held against.
-MODES = tuple(
-    (framework, precision, layout)
-    for framework, precisions in process.PRECISIONS.items()
-    for precision in precisions
-    if precision != "float64"  # for comparisons, not for speed
-    for layout in process.LAYOUTS[framework]
+# Framework, precision, layout, threads (None: all that there are). Of each framework the first is
+# what its other modes are held against.
+MODES: tuple[tuple[str, str, str, int | None], ...] = (
+    *(
+        (framework, precision, layout, None)
+        for framework, precisions in process.PRECISIONS.items()
+        for precision in precisions
+        if precision != "float64"  # for comparisons, not for speed
+        for layout in process.LAYOUTS[framework]
+    ),
+    # Its eager convolution takes the images one by one to a matrix product (im2col, then MKL's),
+    # too small to be shared: with two threads it was as fast as with one, or half that.
+    ("paddle", "float32", "NCHW", 1),
 )
 
 
@@ -54,7 +60,7 @@ class Options:
 
 
 def _rows() -> list[dict[str, Any]]:
-    keys = ("framework", "precision", "layout")
+    keys = ("framework", "precision", "layout", "threads")
     return [
         {**dict(zip(keys, mode, strict=True)), "error": None, "processes": [], "accuracies": []}
         for mode in MODES
@@ -63,12 +69,14 @@ def _rows() -> list[dict[str, Any]]:
 
 def _how(row: dict[str, Any], threads: int) -> dict[str, Any]:
     last = row["layout"] == "NHWC"
-    return {"threads": threads, "precision": row["precision"], "channels_last": last}
+    count = row["threads"] or threads
+    return {"threads": count, "precision": row["precision"], "channels_last": last}
 
 
 def name(row: dict[str, Any]) -> str:
     """A row in a table."""
-    return f"{row['framework']}, {row['precision']}, {row['layout']}"
+    threads = f", {row['threads']} thread" if row["threads"] else ""
+    return f"{row['framework']}, {row['precision']}, {row['layout']}{threads}"
 
 
 def _speeds(rows: list[dict[str, Any]], options: Options, threads: int, say: Say) -> None:
@@ -77,11 +85,14 @@ def _speeds(rows: list[dict[str, Any]], options: Options, threads: int, say: Say
     order = list(abba(len(rows), options.rounds))
     for done, (_, index) in enumerate(order, start=1):
         row = rows[index]
-        job = {"framework": row["framework"], "settings": settings, "how": _how(row, threads)}
+        how = _how(row, threads)
+        job = {"framework": row["framework"], "settings": settings, "how": how}
         job |= {"steps": options.steps, "repeats": options.repeats}
         try:
             if not row["error"]:
-                found = launch.run_worker(WORKERS[row["framework"]], job, threads=threads)
+                found = launch.run_worker(
+                    WORKERS[row["framework"]], job, threads=how["threads"], extra=process.ALLOCATOR
+                )
                 row["processes"].append(found)
         except launch.WorkerError as error:
             row["error"] = str(error)
@@ -129,7 +140,7 @@ def measure(options: Options, say: Say) -> record.Record:
     return {
         "schema": record.version("train"),
         "kind": "train",
-        "context": record.context(said, "cpu", threads, {}),
+        "context": record.context(said, "cpu", threads, process.ALLOCATOR),
         "settings": {**settings, "least_loop": LEAST_LOOP, "least_feed": LEAST_FEED},
         "rows": rows,
     }

@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks import record, train, train_paddle, train_table, train_torch, train_worker
 from benchmarks.__main__ import main
+from parity import launch
 from training.__main__ import DEFAULTS
 from training.paddle_side import PaddleSide
 from training.torch_side import TorchSide
@@ -28,7 +29,7 @@ def made(loop: float = 1.0, feed: float = 0.02, spread: float = 0.0, n: int = 5)
     """A record in which a bare block takes a second; every mode but the first half of that."""
     rows = train._rows()
     for at, row in enumerate(rows):
-        speed = 1 if at in (0, len(rows) - 1) else 0.5
+        speed = 1 if at in (0, 4) else 0.5
         row["processes"] = [
             {
                 kind: [round(1e9 * speed * seconds * (1 + spread * (turn % 2))) + turn]
@@ -80,8 +81,9 @@ def test_a_mode_is_held_against_its_frameworks_first() -> None:
         "torch, bfloat16, NCHW",
         "torch, bfloat16, NHWC",
         "paddle, float32, NCHW",
+        "paddle, float32, NCHW, 1 thread",
     ]
-    assert [line[1][:6] for line in gains] == ["1", "2.00 ×", "2.00 ×", "2.00 ×", "1"]
+    assert [line[1][:6] for line in gains] == ["1", *3 * ["2.00 ×"], "1", "2.00 ×"]
     assert gains[3][2:] == ["50.80 % (50.30 to 51.30)", "+0.30 (+0.30 to +0.30)"]
     assert gains[0][3] == gains[4][3] == "–"
     text = train_table.render(made(), "simple")
@@ -157,8 +159,11 @@ def test_a_bare_loop_that_trains_otherwise_is_not_timed(framework: str) -> None:
 
 
 def test_the_command(cifar: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    modes = (("torch", "bfloat16", "NHWC", None), ("paddle", "float32", "NCHW", 1))
+    monkeypatch.setattr(train, "MODES", modes)
+    run, seen = launch.run_worker, []
     monkeypatch.setattr(
-        train, "MODES", (("torch", "bfloat16", "NHWC"), ("paddle", "float32", "NCHW"))
+        launch, "run_worker", lambda *job, **how: seen.append(how) or run(*job, **how)
     )
     out = tmp_path / "train.json"
     words = ["--batch", "8", "--steps", "1", "--repeats", "1", "--rounds", "1", "--limit", "16"]
@@ -166,7 +171,11 @@ def test_the_command(cifar: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     assert main(["train", *words, "--json", str(out)]) == 0
     shown = capsys.readouterr().out
     assert "torch, bfloat16, NHWC" in shown
+    timed = [how for how in seen if how.get("extra")]
+    assert [how["threads"] for how in timed] == [launch.available_threads(), 1]
+    assert all(how["extra"]["MALLOC_MMAP_MAX_"] == "0" for how in timed)  # as a training's own
     found = record.read(out)
+    assert found["context"]["environment"]["MALLOC_MMAP_MAX_"] == "0"
     for row in found["rows"]:
         assert row["error"] is None
         assert len(row["accuracies"]) == 1

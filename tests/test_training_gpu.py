@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from parity.launch import ALLOCATORS
 from training import paddle_side, process, torch_side
 from training.__main__ import DEFAULTS
 from training.errors import TrainingError
@@ -80,12 +81,15 @@ def test_workers_meet_over_nccl(two_gpus: list[object], monkeypatch: pytest.Monk
     assert met == ["gloo", "nccl"]
 
 
-def test_gloo_is_of_cpus_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_process_keeps_its_memory_and_gloo_is_of_cpus_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     gloo, seen = {"GLOO_SOCKET_IFNAME", "PADDLE_DISTRI_BACKEND"}, []
 
     class Ended:
         def __init__(self, _command: list[str], env: dict[str, str], stdout: int) -> None:
             seen.append(gloo & set(env))
+            assert env.items() >= ALLOCATORS["keep"].items()
 
         def wait(self) -> int:
             return 0

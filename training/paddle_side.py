@@ -81,11 +81,11 @@ class PaddleSide:
     ) -> tuple[float, int]:
         """See ``sides.Side``."""
         self.model.train()
+        self.optimizer.clear_grad()  # first: the forward pass can take the gradients' memory
         truth = paddle.to_tensor(labels)
         logits = self._forward(self.network, images)
         loss = F.cross_entropy(logits, truth)
         self.optimizer.set_lr(rate)
-        self.optimizer.clear_grad()
         # DataParallel takes the mean over workers: with this weight it is the mean over images.
         (loss * (self.workers * len(labels) / whole)).backward()
         with unique_name.guard():  # the first step names the buffers: always as _BUFFER has it

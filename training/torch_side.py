@@ -88,11 +88,11 @@ class TorchSide:
     ) -> tuple[float, int]:
         """See ``sides.Side``."""
         self.model.train()
+        self.optimizer.zero_grad()  # first: the forward pass can take the gradients' memory
         truth = torch.from_numpy(labels).to(self.device)
         logits = self._forward(self.network, images)
         loss = F.cross_entropy(logits, truth)
         self.optimizer.param_groups[0]["lr"] = rate
-        self.optimizer.zero_grad()
         # DDP takes the mean over workers: with this weight it is the mean over images.
         torch.autograd.backward(loss * (self.workers * len(labels) / whole))
         self.optimizer.step()
