@@ -43,6 +43,7 @@ from benchmarks.run import Options, run
 from benchmarks.timing import Plan
 from parity.launch import ALLOCATORS, WorkerError, available_threads
 from weight_port import WeightPortError
+from weight_port.terminal import until_closed
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -289,4 +290,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(until_closed(main))

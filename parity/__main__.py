@@ -25,6 +25,7 @@ from parity.precision import PRECISIONS
 from parity.run import run
 from parity.subject import Given, UsageError, subject
 from weight_port import arch
+from weight_port.terminal import until_closed
 
 OUT = Path("build", "parity")
 _ERRORS = (UsageError, images.ImageError, weight_port.WeightPortError, WorkerError)
@@ -195,4 +196,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(until_closed(main))

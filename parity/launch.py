@@ -6,6 +6,7 @@ child, and GPU builds of the two clash in one process.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -165,3 +166,11 @@ def serve(work: Any) -> None:
     """The other end, in the worker: ``work(job)`` with the job from argv, its result to a file."""
     job_file, result_file = map(Path, sys.argv[1:3])
     result_file.write_text(json.dumps(work(json.loads(job_file.read_text()))))
+    leave_quickly()
+
+
+def leave_quickly() -> None:
+    """To be called last: on its way out the interpreter would go through all that a framework's
+    import has made, for 0.5 s (torch 2.14.1, paddle 3.3.1, Python 3.11).
+    """
+    gc.freeze()

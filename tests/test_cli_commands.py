@@ -289,6 +289,25 @@ def test_interruption_is_status_130(monkeypatch, capsys, tmp_path) -> None:
     assert (status, err) == (130, "weight-port: interrupted; nothing half-written is left\n")
 
 
+RECORDED = Path(__file__).parents[1] / "benchmarks" / "results" / "forward-cpu.json"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["weight_port", "architectures"], ["benchmarks", "show", str(RECORDED)], ["parity", "--list"]],
+)
+def test_nothing_is_said_once_nobody_reads(command: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)  # as `| head` does, once it has its lines
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", *command], stdout=writer, stderr=subprocess.PIPE, check=False
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 # -- completion and start-up
 
 

@@ -80,9 +80,9 @@ def _state(words: argparse.Namespace, name: str) -> State | None:
     return state
 
 
-def _train(words: argparse.Namespace, name: str) -> int:
+def _train(words: argparse.Namespace, name: str, begun: bool) -> int:
     """Every epoch that is left of one network; returns the exit status."""
-    line = ["--framework", words.framework, "--data", str(words.data), "--resume"]
+    line = ["--framework", words.framework, "--data", str(words.data), *begun * ["--resume"]]
     line += ["--out", str(words.out / name), "--threads", str(words.threads)]
     for key, value in {"model": name, **_settings(words)}.items():
         line += [f"--{key.replace('_', '-')}", str(value)] if value is not None else []
@@ -116,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         begun = {name: _state(words, name) for name in names}  # all, before hours are spent
         for name, state in begun.items():
             done = state is not None and state.epoch >= state.settings["epochs"]
-            status = 0 if done else _train(words, name)
+            status = 0 if done else _train(words, name, state is not None)
             if status:
                 print(
                     f"training.degradation: {name} did not end; the same command goes on",

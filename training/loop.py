@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import weight_port
+from parity.launch import leave_quickly
 from training import batches, checkpoints, data, event_files, exchange, schedules, sheet, start
 from training.checkpoints import State
 from training.data import CLASSES, Cifar
@@ -179,4 +180,5 @@ def main(make: Make) -> int:
     except _ERRORS as error:
         print(f"training: {error}", file=sys.stderr)
         return 1
+    leave_quickly()
     return 0

@@ -16,7 +16,7 @@ from pathlib import Path
 from weight_port.dialects import DIALECTS
 from weight_port.errors import WeightPortError
 from weight_port.formats import FORMATS, WRITABLE
-from weight_port.terminal import plain, say_json
+from weight_port.terminal import plain, say_json, until_closed
 
 _SOURCE = (
     f"a file, a folder, a .tar archive, or archive.tar/what/is/in/it; formats: {', '.join(FORMATS)}"
@@ -174,7 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _run(arguments)
     _hurry()
     try:
-        return _run(sys.argv[1:])
+        return until_closed(lambda: _run(sys.argv[1:]))
     finally:
         gc.freeze()  # else the interpreter, on its way out, goes through all there is: 60 ms
 
@@ -187,6 +187,8 @@ def _run(arguments: list[str]) -> int:
     try:
         status: int = options.run(options)
         return status
+    except BrokenPipeError:
+        raise
     except (WeightPortError, OSError) as error:
         if options.debug:
             raise

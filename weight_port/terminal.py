@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable
 from typing import Any
+
+_CLOSED = 141  # as a shell reports a process that SIGPIPE ended: 128 + 13
 
 
 def plain(text: str) -> str:
@@ -30,6 +35,21 @@ def _strict(value: Any) -> Any:
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return str(value)
     return value
+
+
+def until_closed(command: Callable[[], int]) -> int:
+    """The command's exit status; 141, and no word more, once nobody reads stdout (``| head``).
+
+    SIGPIPE's default would end the process as quietly, with no chance to tidy up.
+    """
+    try:
+        status = command()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still in the buffer goes nowhere, when the interpreter flushes it on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _CLOSED
+    return status
 
 
 def size(count: float) -> str:
