@@ -11,7 +11,6 @@ from typing import Any
 
 from benchmarks.timing import Device
 from benchmarks.worker import Array, check, load_array
-from parity.launch import leave_quickly
 
 WARMUP = 3
 
@@ -47,4 +46,3 @@ def serve(work: Callable[[dict[str, Any]], dict[str, Any]], rank: int) -> None:
     """``work(job)`` with the job from argv; what it returns goes to ``OUT.RANK.json``."""
     job = json.loads(Path(sys.argv[1]).read_text())
     Path(f"{job['out']}.{rank}.json").write_text(json.dumps(work(job)))
-    leave_quickly()

@@ -180,5 +180,6 @@ def main(make: Make) -> int:
     except _ERRORS as error:
         print(f"training: {error}", file=sys.stderr)
         return 1
-    leave_quickly()
+    if job["how"].get("workers", 1) == 1:
+        leave_quickly()
     return 0
