@@ -38,6 +38,25 @@ def without_counters(tensors: dict) -> dict:
     return {key: array for key, array in tensors.items() if not key.endswith("batches_tracked")}
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (np.zeros(2, "f4"), np.array([0, -0.0], "f4")),
+        (np.array([0x7FC00000], "u4").view("f4"), np.array([0x7FC00001], "u4").view("f4")),
+        (np.zeros(2, "c16"), np.array([0, complex(0, -0.0)], "c16")),
+        (np.zeros(2, ml_dtypes.bfloat16), np.array([0, 1], ml_dtypes.bfloat16)),
+        (np.zeros(2, "f4"), np.zeros(2, "i4")),
+        (np.zeros((2, 1), "f4"), np.zeros((1, 2), "f4")),
+    ],
+)
+def test_the_comparison_of_bits_sees_what_numbers_hide(same_bits, one, other) -> None:
+    same_bits({"x": one}, {"x": one.copy()})
+    with pytest.raises(AssertionError):
+        same_bits({"x": one}, {"x": other})
+    with pytest.raises(AssertionError):
+        same_bits({"x": one}, {"y": one})
+
+
 @settings(max_examples=80, deadline=None)
 @given(
     triple=st.sampled_from(TRIPLES),
