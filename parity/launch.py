@@ -170,8 +170,10 @@ def serve(work: Any) -> None:
 
 
 def leave_quickly() -> None:
-    """To be called last: on its way out the interpreter would go through all that a framework's
-    import has made, for 0.5 s (torch 2.14.1, paddle 3.3.1, Python 3.11). Not for one of several
-    workers: process groups that are not collected ended in a segmentation fault (Paddle's gloo).
+    """Call it last: on its way out the interpreter would go through all that a framework's import
+    has made, for 0.5 s (torch 2.14.1, paddle 3.3.1, Python 3.11).
+
+    Not in one of several workers: there Paddle once ended in a segmentation fault, presumably since
+    its process group was not collected.
     """
     gc.freeze()

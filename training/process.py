@@ -19,8 +19,8 @@ MODULES = {"torch": "training.torch_side", "paddle": "training.paddle_side"}
 # its layers take their layout when they are made, torch's from their tensors.
 PRECISIONS = {"torch": ("float32", "bfloat16", "float64"), "paddle": ("float32", "float64")}
 LAYOUTS = {"torch": ("NCHW", "NHWC"), "paddle": ("NCHW",)}
-# A step leaves more behind than a forward pass; asked for anew, it costs 80,000 page faults in five
-# steps of resnet20: a tenth of their time on two cores.
+# A step leaves more behind than a forward pass; asked for anew, it costs up to 80,000 page faults
+# in five steps of resnet20: some 6 % of their time on two cores.
 ALLOCATOR = ALLOCATORS["keep"]
 _PYTHON = [sys.executable, "-W", "ignore", "-m"]
 
