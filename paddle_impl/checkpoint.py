@@ -13,10 +13,10 @@ import weight_port
 from paddle_impl.models import MODELS
 from paddle_impl.network import Network
 from weight_port import arch
-from weight_port.contents import Contents
-from weight_port.dialects import keys
-from weight_port.files import open_checkpoint
-from weight_port.naming import recognise
+from weight_port.conversion.recognise import recognise
+from weight_port.dialects.keys import keys
+from weight_port.formats.contents import Contents
+from weight_port.formats.files import open_checkpoint
 
 
 def to_tensor(array: np.ndarray) -> paddle.Tensor:
@@ -30,8 +30,8 @@ def load_weights(model: Network, tensors: Mapping[str, np.ndarray]) -> None:
     """Put tensors in any dialect into ``model``, which takes their dtype.
 
     Their names may all begin with a wrapper's prefix (``module.`` and others of
-    ``weight_port.naming``). Raises weight_port.MismatchError where they are not the model's; it is
-    unchanged then.
+    ``weight_port.conversion.recognise``). Raises weight_port.MismatchError where they are not the
+    model's; it is unchanged then.
     """
     _put(model, tensors)
 

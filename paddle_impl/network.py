@@ -10,8 +10,8 @@ from paddle import ParamAttr, Tensor, nn
 from paddle.nn.initializer import Constant, Initializer, Normal, Uniform
 
 from weight_port import arch
-from weight_port.classic_steps import LOCAL_ALPHA, LOCAL_BETA, LOCAL_SIZE
-from weight_port.initial import initial
+from weight_port.arch.classic_steps import LOCAL_ALPHA, LOCAL_BETA, LOCAL_SIZE
+from weight_port.arch.initial import initial
 
 
 class Network(nn.Layer):

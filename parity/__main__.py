@@ -12,18 +12,22 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from parity.report import text as report_text
+
 # Outputs are compared while the workers compute: threads of NumPy's own would wait for one another
 # on the workers' cores (28 s for a ResNet-50 instead of 19).
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import weight_port  # before NumPy is imported, which reads it
-from parity import device, dumps, images, report
-from parity.found import FRAMEWORKS, Machine, Report
-from parity.launch import WorkerError
-from parity.plan import MODES, Options
-from parity.precision import PRECISIONS
-from parity.run import run
-from parity.subject import Given, UsageError, subject
+from parity import images
+from parity.comparison.precision import PRECISIONS
+from parity.report import record as report
+from parity.run import device, dumps
+from parity.run.inputs import Given, UsageError, subject
+from parity.run.plan import MODES, Options
+from parity.run.results import FRAMEWORKS, Machine, Report
+from parity.run.run import run
+from parity.workers.launch import WorkerError
 from weight_port import arch
 from weight_port.terminal import until_closed
 
@@ -125,7 +129,7 @@ def _machine(words: argparse.Namespace) -> Machine:
 def _show(found: Report, words: argparse.Namespace) -> int:
     """Print and keep a report; returns the exit status."""
     record = report.as_json(found)
-    print(report.text(record, words.layers))
+    print(report_text.text(record, words.layers))
     kept, shown = report.write(record, words.out)
     _say(f"record: {kept}\npage: {shown}")
     return {"EQUAL": 0, "DIFFERENT": 1}.get(record["verdict"], 2)

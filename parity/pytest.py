@@ -22,8 +22,8 @@ import numpy as np
 import pytest
 from tabulate import tabulate
 
-from parity.compare import Comparison, compare
-from parity.precision import PRECISIONS
+from parity.comparison.compare import Comparison, compare
+from parity.comparison.precision import PRECISIONS
 
 Arrays = dict[str, np.ndarray]
 Side = Callable[[Sequence[np.ndarray]], Arrays]
@@ -192,7 +192,7 @@ def assert_parity(
     return an array or tensor; ``inputs`` one array or several, whose precision is that of the
     comparison. ``names`` maps submodules of the first to those of the second, in the order of
     execution. Modules run as they are: in evaluation mode, if that is what is meant. The tolerance
-    is ``parity.precision``'s: rounding is measured against the second in float64.
+    is ``parity.comparison.precision``'s: rounding is measured against the second in float64.
 
     Raises AssertionError; ValueError and TypeError for what can't be compared.
     """

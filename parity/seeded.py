@@ -17,10 +17,12 @@ import numpy as np
 
 import weight_port
 from parity import images
-from parity.launch import WorkerError, run_worker
-from weight_port import arch, disk, safetensors_file
+from parity.workers.launch import WorkerError, run_worker
+from weight_port import arch
+from weight_port.formats import safetensors
+from weight_port.storage import disk
 
-WORKERS = {"torch": "parity.torch_worker", "paddle": "parity.paddle_worker"}
+WORKERS = {"torch": "parity.workers.worker_torch", "paddle": "parity.workers.worker_paddle"}
 SUFFIX = {"torch": ".pth", "paddle": ".pdparams"}
 
 
@@ -120,7 +122,7 @@ def make(
         weight_port.write(drawn, draw(name, seed, num_classes))
         with open(inputs, "wb") as stream:
             labels = np.zeros(len(batch), dtype=np.int64)  # not used
-            safetensors_file.write(stream, {"images": batch, "labels": labels})
+            safetensors.write(stream, {"images": batch, "labels": labels})
         made = Path(folder, f"made{out.suffix}")
         paths = {"weights": str(drawn), "inputs": str(inputs), "out": str(made)}
         job = {"task": "calibrate", "architecture": name, **paths}

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import weight_port
-from parity import context
-from parity.found import Report
-from parity.launch import WorkerError
-from parity.plan import Options
-from parity.run import run
-from parity.subject import Given, subject
-from weight_port import arch, guard
+from parity import machine
+from parity.run.inputs import Given, subject
+from parity.run.plan import Options
+from parity.run.results import Report
+from parity.run.run import run
+from parity.workers.launch import WorkerError
+from weight_port import arch
+from weight_port.conversion import guard
 
 SCHEMA = 1
 SIZE = 64  # pixels; CIFAR's networks take their own 32
@@ -102,12 +103,12 @@ def _dated(record: Record) -> list[Row]:
 def survey(names: Sequence[str], out: Path, old: Record | None = None) -> list[Row]:
     """Run them in turn and write the record, with the rows of an ``old`` one that are not run.
 
-    Returns what was run. Raises RecordError, parity.launch.WorkerError and others.
+    Returns what was run. Raises RecordError, parity.workers.launch.WorkerError and others.
     """
     record: Record = {
         "schema": SCHEMA,
         "kind": "networks",
-        "context": context.made(),
+        "context": machine.made(),
         "precision": "float64",
         "size": SIZE,
         "bounds": {"logits": LOGITS, "gradients": GRADIENTS},
@@ -127,7 +128,7 @@ def survey(names: Sequence[str], out: Path, old: Record | None = None) -> list[R
     record |= {"frameworks": said, "networks": rows}
     record = record if old is None else added(old, record)
     out.parent.mkdir(parents=True, exist_ok=True)
-    context.write(out, record, force=True)
+    machine.write(out, record, force=True)
     return rows
 
 

@@ -7,14 +7,19 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import cifar_files
 import numpy as np
 import pytest
 
-from training import data
-from weight_port import arch, dialects
+from tests.helpers import cifar_files
+from training.data import cifar as data
+from weight_port import arch
+from weight_port.dialects import keys
 
-pytest_plugins = ["pytester", "parity.pytest", "browsing"]  # the second is ours to test
+pytest_plugins = [
+    "pytester",
+    "parity.pytest",
+    "tests.helpers.browsing",
+]  # the second is ours to test
 
 Tensors = dict[str, np.ndarray]
 
@@ -33,14 +38,14 @@ def pytest_configure() -> None:
 
 
 # A minute or more each, most of it in processes of their own: last, they would leave a core idle.
-_LONG = ("test_training_workers.py", "test_parity.py", "test_training.py", "test_readme.py",
-         "test_benchmarks_modes.py", "test_classics.py")  # fmt: skip
+_LONG = ("loop/test_workers.py", "run/test_run.py", "loop/test_epochs.py", "house/test_readme.py",
+         "harness/test_modes.py", "implementations/test_classics.py")  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, where tests run side by side (with ``--no-loadscope-reorder``)."""
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: item.path.name not in _LONG)
+        items.sort(key=lambda item: not item.path.as_posix().endswith(_LONG))
 
 
 def _number(name: str) -> int:
@@ -59,7 +64,7 @@ def _fake(
     """
     tensors: Tensors = {}
     hidden = 8 if name in arch.CLASSICS and arch.CLASSICS[name].hidden else None
-    all_keys = dialects.keys(dialect, name, num_classes, in_channels, include_top, hidden)
+    all_keys = keys.keys(dialect, name, num_classes, in_channels, include_top, hidden)
     for key, entry in all_keys.items():
         number = _number(entry.name)
         if entry.role == "counter":

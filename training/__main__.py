@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from parity.launch import available_threads
-from training import checkpoints, curves, data, process, schedules
+from parity.workers.launch import available_threads
+from training import curves
+from training.data import cifar
 from training.errors import CheckpointError, TrainingError
-from training.loop import CHECKPOINT, LOG
-from weight_port import arch
-
-MODELS = tuple(name for name, row in arch.ARCHITECTURES.items() if row.cifar)
-# He et al. (2015), section 4.2, but for the number of epochs.
-DEFAULTS: dict[str, Any] = {
-    "model": "resnet20",
-    "epochs": 164,
-    "batch": 128,
-    "rate": 0.1,
-    "momentum": 0.9,
-    "weight_decay": 1e-4,
-    "schedule": "multistep",
-    "seed": 0,
-    "limit": None,
-}
+from training.loop import checkpoints
+from training.loop import launch as process
+from training.loop.epochs import CHECKPOINT, LOG
+from training.settings import DEFAULTS, MODELS, add_settings, said
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,25 +57,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """The options of all that a training depends on but for its network; None where not given."""
-    add = parser.add_argument
-    add("--epochs", type=int, metavar="N")
-    add("--batch", type=int, metavar="N", help="images in a step")
-    add("--rate", type=float, help="of learning, at the start")
-    add("--momentum", type=float)
-    add("--weight-decay", type=float)
-    add("--schedule", choices=schedules.NAMES)
-    add("--seed", type=int, help="of weights, order, crops and flips")
-    add("--limit", type=int, metavar="N", help="of each part of the data, the first N images alone")
-
-
-def said(defaults: Mapping[str, Any]) -> str:
-    """What settings are where they aren't given, for --help."""
-    found = "; ".join(f"{key} {value}" for key, value in defaults.items() if value is not None)
-    return f"Defaults: {found}."
-
-
 def _given(words: argparse.Namespace) -> dict[str, Any]:
     """The settings that the user named."""
     found = {key: getattr(words, key) for key in DEFAULTS}
@@ -115,7 +85,7 @@ def _how(words: argparse.Namespace, settings: dict[str, Any]) -> dict[str, Any]:
         )
     if words.channels_last and "NHWC" not in process.LAYOUTS[words.framework]:
         raise TrainingError(f"--channels-last: not in {words.framework}; leave it out")
-    images = min(settings["limit"] or data.TRAIN, data.TRAIN)
+    images = min(settings["limit"] or cifar.TRAIN, cifar.TRAIN)
     last = images % batch or min(batch, images)
     if last < workers:
         raise TrainingError(
@@ -160,7 +130,7 @@ def train(words: argparse.Namespace) -> int:
     path, settings = _resumed(words)
     _check(settings)
     how = _how(words, settings)
-    data.load(words.data, "test")  # before a framework is loaded
+    cifar.load(words.data, "test")  # before a framework is loaded
     words.out.mkdir(parents=True, exist_ok=True)
     job = {
         "task": "train",

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from training.errors import TrainingError
-from training.loop import LOG
-from weight_port import WeightPortError, disk
+from training.loop.epochs import LOG
+from weight_port import WeightPortError
+from weight_port.storage import disk
 
 History = list[dict[str, Any]]
 FORMATS = ("png", "svg")

@@ -11,28 +11,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from training import checkpoints, process, schedules
-from training.checkpoints import State
 from training.errors import TrainingError
-from training.sides import Side
-from weight_port import WeightPortError, disk
-
-
-def to_files(side: Side, job: dict[str, Any]) -> None:
-    """In the framework's process: write its files."""
-    state = checkpoints.load(Path(job["checkpoint"]))
-    side.save(Path(job["out"]), state.weights, state.momentum)
-
-
-def from_files(side: Side, job: dict[str, Any]) -> None:
-    """In the framework's process: a checkpoint with the weights and buffers of its files."""
-    weights, momentum = side.saved(Path(job["file"]))
-    state = checkpoints.load(Path(job["checkpoint"]))
-    checkpoints.save(Path(job["out"]), replace(state, weights=weights, momentum=momentum))
+from training.loop import checkpoints, schedules
+from training.loop import launch as process
+from training.loop.checkpoints import State
+from weight_port import WeightPortError
+from weight_port.storage import disk
 
 
 def next_rate(state: State) -> float:

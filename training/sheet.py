@@ -15,10 +15,11 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from training import data
-from training.data import SIDE, Cifar
+from training.data import cifar
+from training.data.cifar import SIDE, Cifar
 from training.errors import DataError
-from weight_port import WeightPortError, disk
+from weight_port import WeightPortError
+from weight_port.storage import disk
 
 _COLUMNS = 20
 _LABELS, _DIGEST = "labels", "sha256"  # the texts' names
@@ -29,7 +30,7 @@ _UNREADABLE = (
 
 def load(path: Path) -> Cifar:
     """The test images of a sheet, or of what ``python -m training.data`` made. Raises DataError."""
-    return read(path) if path.is_file() else data.load(path, "test")
+    return read(path) if path.is_file() else cifar.load(path, "test")
 
 
 def read(path: Path) -> Cifar:
@@ -44,7 +45,7 @@ def read(path: Path) -> Cifar:
             f"{path}: no sheet of test images ({error}); make it with python -m training.sheet"
         ) from None
     found = Cifar(np.ascontiguousarray(rows.reshape(-1, 3, SIDE, SIDE)), labels)
-    if len(found.images) != len(labels) or data.digest(found) != texts.get(_DIGEST):
+    if len(found.images) != len(labels) or cifar.digest(found) != texts.get(_DIGEST):
         raise DataError(f"{path}: its images have changed since it was made; make it anew")
     return found
 
@@ -57,7 +58,7 @@ def write(found: Cifar, path: Path, force: bool = False) -> None:
     grid = np.asarray(found.images).reshape(-1, _COLUMNS, 3, SIDE, SIDE).transpose(0, 3, 1, 4, 2)
     texts = PngInfo()
     texts.add_text(_LABELS, " ".join(map(str, np.asarray(found.labels).tolist())))
-    texts.add_text(_DIGEST, data.digest(found))
+    texts.add_text(_DIGEST, cifar.digest(found))
     with disk.new_file(path, force) as stream:
         picture = Image.fromarray(grid.reshape(-1, _COLUMNS * SIDE, 3))
         picture.save(stream, format="PNG", optimize=True, pnginfo=texts)
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--force", action="store_true", help="replace PNG")
     words = parser.parse_args(arguments)
     try:
-        test = data.load(words.data, "test")
+        test = cifar.load(words.data, "test")
         if not 0 < words.images <= len(test.labels):
             raise DataError(f"--images {words.images}: 1 to {len(test.labels)}")
         write(Cifar(*(part[: words.images] for part in test)), words.out, words.force)

@@ -11,8 +11,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from weight_port.conversion import check, convert
-    from weight_port.detection import Detection, detect
+    from weight_port.conversion.convert import check, convert
+    from weight_port.conversion.convert_file import convert_file
+    from weight_port.conversion.detect import Detection, detect
     from weight_port.errors import (
         DestinationError,
         DialectError,
@@ -21,12 +22,11 @@ if TYPE_CHECKING:
         UnsafeFileError,
         WeightPortError,
     )
-    from weight_port.files import read, write
-    from weight_port.porting import convert_file
+    from weight_port.formats.files import read, write
 
 _HOMES = {
-    "weight_port.conversion": ("check", "convert"),
-    "weight_port.detection": ("Detection", "detect"),
+    "weight_port.conversion.convert": ("check", "convert"),
+    "weight_port.conversion.detect": ("Detection", "detect"),
     "weight_port.errors": (
         "DestinationError",
         "DialectError",
@@ -35,8 +35,8 @@ _HOMES = {
         "UnsafeFileError",
         "WeightPortError",
     ),
-    "weight_port.files": ("read", "write"),
-    "weight_port.porting": ("convert_file",),
+    "weight_port.formats.files": ("read", "write"),
+    "weight_port.conversion.convert_file": ("convert_file",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -13,9 +13,9 @@ import os
 import sys
 from pathlib import Path
 
-from weight_port.dialects import DIALECTS
+from weight_port.dialects.keys import DIALECTS
 from weight_port.errors import WeightPortError
-from weight_port.formats import FORMATS, WRITABLE
+from weight_port.formats.table import FORMATS, WRITABLE
 from weight_port.terminal import plain, say_json, until_closed
 
 _SOURCE = (
@@ -129,25 +129,25 @@ def _add_convert(convert: argparse.ArgumentParser) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    from weight_port.command_inspect import run
+    from weight_port.commands.inspect import run
 
     return run(options)
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from weight_port.command_convert import run
+    from weight_port.commands.convert import run
 
     return run(options)
 
 
 def _diff(options: argparse.Namespace) -> int:
-    from weight_port.command_diff import run
+    from weight_port.commands.diff import run
 
     return run(options)
 
 
 def _table(options: argparse.Namespace) -> int:
-    from weight_port.command_tables import run
+    from weight_port.commands.tables import run
 
     return run(options)
 

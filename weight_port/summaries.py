@@ -10,7 +10,7 @@ from typing import NamedTuple
 from tabulate import tabulate
 
 from weight_port import arch
-from weight_port.classic_steps import on_longest
+from weight_port.arch.classic_steps import on_longest
 
 _HEADINGS = ("layer", "kind", "output", "parameters", "multiply-adds", "receptive field")
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from parity.diagnosis.causes_norm import EPSILONS, epsilon_in_words
-from parity.diagnosis.causes_weights import port_parameters
-from parity.diagnosis.hypotheses import HYPOTHESES, ROUNDED, Hypothesis
+from parity.diagnosis.causes.norm import EPSILONS, epsilon_in_words
+from parity.diagnosis.causes.table import HYPOTHESES, ROUNDED, Hypothesis
+from parity.diagnosis.causes.weights import port_parameters
 from parity.diagnosis.kernels import batch_norm
 from parity.diagnosis.view import ROUNDING, Case, View, layers, look_up, relative, take, view, worst
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from weight_port.classic_steps import LOCAL_ALPHA, LOCAL_BETA, LOCAL_SIZE
+from weight_port.arch.classic_steps import LOCAL_ALPHA, LOCAL_BETA, LOCAL_SIZE
 
 Array = np.ndarray
 Padding = tuple[int, int]  # before and after, for height and width alike

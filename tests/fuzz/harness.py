@@ -1,7 +1,7 @@
 """What a hostile file must not do to a reader, checked one input at a time.
 
-Needs no fuzzer: ``run.py`` gives these functions to atheris, ``tests/test_fuzz.py`` the corpus and
-readers with planted faults.
+Needs no fuzzer: ``run.py`` gives these functions to atheris, the tests of ``weight_port/formats``
+the corpus and readers with planted faults.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
-from weight_port import locating, tars
-from weight_port.contents import Contents
+from weight_port.conversion.recognise import recognise
 from weight_port.errors import DialectError, FormatError, WeightPortError
-from weight_port.files import READERS
-from weight_port.formats import FORMATS
-from weight_port.naming import recognise
-from weight_port.sources import File, Folder, view_file
+from weight_port.formats import locate
+from weight_port.formats.contents import Contents
+from weight_port.formats.files import READERS
+from weight_port.formats.table import FORMATS
+from weight_port.storage import tars
+from weight_port.storage.sources import File, Folder, view_file
 
 CORPUS = Path(__file__).parent / "corpus"
 SECONDS = 2.0  # of the processor
@@ -81,7 +82,7 @@ def archive(data: bytes) -> list[Contents]:
     found = []
     for inside in tars.folders_of(memoryview(_summed(data)), "x.tar").values():
         with contextlib.suppress(WeightPortError):
-            row, source = locating.inside(inside)
+            row, source = locate.inside(inside)
             found.append(READERS[row](source))
     return found
 
@@ -104,7 +105,7 @@ def _folder(parts: dict[str, bytes]) -> Folder:
 
 def _read(row: str, file: File) -> Contents:
     with contextlib.suppress(FormatError):  # the reader must bear what detection would refuse
-        locating.file_format(file)
+        locate.file_format(file)
     return READERS[FORMATS[row]](file)
 
 

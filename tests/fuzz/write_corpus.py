@@ -3,8 +3,8 @@
 python tests/fuzz/write_corpus.py [FOLDER]    (the folder beside this file)
 
 Some by weight_port's own writers, the others as Paddle, torch and NumPy write them; that these are
-what the frameworks write is for ``tests/test_files_*.py`` to show. Inputs that once broke a reader
-stand beside the seeds as ``crash-…``; they are not written here.
+what the frameworks write is for ``tests/weight_port/formats`` to show. Inputs that once broke a
+reader stand beside the seeds as ``crash-…``; they are not written here.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 
-from weight_port import combined, npz, pdparams, pth_writer, records, safetensors_file
-from weight_port import pickling as op
-from weight_port.formats import COMBINED_NAME
-from weight_port.wire import encode_varint
+from weight_port.formats import npz, paddle1, pdiparams, pdparams, pth_writer, safetensors
+from weight_port.formats.table import COMBINED_NAME
+from weight_port.pickles import writer as op
+from weight_port.storage.protobuf import encode_varint
 
 ARRAYS = {
     "conv.weight": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -152,7 +152,7 @@ def _npz() -> dict[str, bytes]:
 
 def _safetensors(keys: tuple[str, ...] = tuple(ARRAYS)) -> bytes:
     tensors = {key: ARRAYS[key] for key in keys}
-    return _bytes(safetensors_file.write, tensors, {"format": "pt"})
+    return _bytes(safetensors.write, tensors, {"format": "pt"})
 
 
 def _joined(*parts: bytes) -> bytes:
@@ -206,7 +206,7 @@ def pir_program(shapes: Mapping[str, tuple[int, ...]]) -> bytes:
 
 
 def _combined() -> dict[str, bytes]:
-    weights = _bytes(combined.write, ARRAYS, NAMES)
+    weights = _bytes(pdiparams.write, ARRAYS, NAMES)
     table = {name: {"structured_name": key, "trainable": True} for key, name in NAMES.items()}
     info = pickle.dumps(table, protocol=2)
     return {
@@ -218,7 +218,7 @@ def _combined() -> dict[str, bytes]:
 
 
 def _record(key: str) -> bytes:
-    return _bytes(records.write_record, ARRAYS[key], key)
+    return _bytes(paddle1.write_record, ARRAYS[key], key)
 
 
 def _tar(members: dict[str, bytes], layout: int) -> bytes:
@@ -249,7 +249,7 @@ def _tars() -> dict[str, bytes]:
 
 
 def _combined_weights() -> bytes:
-    return _bytes(combined.write, ARRAYS, NAMES)
+    return _bytes(pdiparams.write, ARRAYS, NAMES)
 
 
 def seeds() -> dict[str, dict[str, bytes]]:

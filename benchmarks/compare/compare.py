@@ -1,0 +1,147 @@
+"""Two records of passes, cell by cell: is the second slower than the first?"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tabulate import tabulate
+
+from benchmarks import stats
+from benchmarks.compare import conditions
+from benchmarks.experiments.forward.rows import Row, samples
+from benchmarks.grid.cells import LABELS
+from benchmarks.records.record import Record
+
+THRESHOLD = 0.05  # a host drifts by as much between two runs, which no interval of either knows
+
+
+def verdict(ratio: stats.Ratio | None, threshold: float) -> str:
+    """SLOWER, FASTER or SAME where the whole interval is; AMBIGUOUS where it is in no one of them.
+
+    SAME is from 1 / (1 + ``threshold``) to 1 + ``threshold``, SLOWER above, FASTER below. None, a
+    ratio that was withheld, is AMBIGUOUS.
+    """
+    high = 1 + threshold
+    low = 1 / high
+    if ratio is None:
+        return "AMBIGUOUS"
+    if ratio.low > high:
+        return "SLOWER"
+    if ratio.high < low:
+        return "FASTER"
+    return "SAME" if low <= ratio.low and ratio.high <= high else "AMBIGUOUS"
+
+
+Cell = Mapping[str, Any]
+
+
+def _absent(before: Cell | None, after: Cell | None) -> tuple[str, str] | None:
+    """(verdict, why) where there are no two speeds to compare; None where there are."""
+    if before is None or after is None:
+        return "ABSENT", "in the second record only" if before is None else "in the first only"
+    if after["error"] and not before["error"]:
+        return "FAILED", "fails in the second: " + str(after["error"].strip().splitlines()[-1])
+    if before["error"]:
+        return "AMBIGUOUS", "failed in both" if after["error"] else "failed in the first"
+    return None
+
+
+def _compared(before: Cell, after: Cell, threshold: float) -> Row:
+    """The measured columns of two cells. Nothing pairs processes of two runs."""
+    old, new = samples(before, "device_ns"), samples(after, "device_ns")
+    ratio = stats.ratio(new, old)
+    row: Row = {"before_ms": stats.pooled_median(old) / 1e6}
+    row |= {"after_ms": stats.pooled_median(new) / 1e6, "note": ""}
+    row |= {name: ratio and getattr(ratio, name) for name in ("value", "low", "high")}
+    if ratio is None:
+        needed = f"a ratio needs {stats.MIN_PROCESSES} of each"
+        row["note"] = f"{len(old)} and {len(new)} processes: {needed}"
+    return {**row, "verdict": verdict(ratio, threshold)}
+
+
+def _row(before: Cell | None, after: Cell | None, threshold: float) -> Row:
+    absent = _absent(before, after)
+    if before and after and not absent:
+        return _compared(before, after, threshold)
+    said, note = absent or ("ABSENT", "")
+    empty = dict.fromkeys(("before_ms", "after_ms", "value", "low", "high"))
+    return {**empty, "note": note, "verdict": said}
+
+
+def rows(before: Record, after: Record, threshold: float = THRESHOLD) -> list[Row]:
+    """A row per cell of either record; ``value`` is the second's time over the first's."""
+    old, new = conditions.by_labels(before, "the first"), conditions.by_labels(after, "the second")
+    return [
+        {**dict(zip(LABELS, key, strict=True)), **_row(old.get(key), new.get(key), threshold)}
+        for key in dict.fromkeys((*old, *new))
+    ]
+
+
+def is_worse(found: Sequence[Row]) -> bool:
+    """Whether a cell is slower, or fails where it did not."""
+    return any(row["verdict"] in ("SLOWER", "FAILED") for row in found)
+
+
+def notices(before: Record, after: Record, threshold: float = THRESHOLD) -> list[str]:
+    """What a reader must know of two records before believing a verdict."""
+    first, second = (found["context"]["date"] for found in (before, after))
+    high = 1 + threshold
+    meaning = (
+        f"Ratio: the time of {second} over that of {first}, with its 95 % interval, which does not "
+        "know what changed on the machine between the two. SLOWER, FASTER, SAME: all of it is "
+        f"above {high:.3f}, below {1 / high:.3f}, between them; AMBIGUOUS: it is across a limit."
+    )
+    lines = [meaning]
+    for what, facts in (("machines", conditions.machine), ("software", conditions.software)):
+        found = conditions.differences(before, after, facts)
+        if found:
+            verb = "differs" if what == "software" else "differ"
+            lines.append(f"WARNING: the {what} {verb}: {'; '.join(found)}")
+    return lines
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def _page(found: Sequence[Row], lines: Sequence[str], style: str) -> str:
+    """The table: labels that are the same in all rows stand below it."""
+    varied = [label for label in LABELS if len({str(row[label]) for row in found}) > 1]
+    measured = ["before ms", "after ms", "ratio", "from", "to", "verdict", "note"]
+    cells = [
+        [
+            *(str(row[label]) for label in varied),
+            *(_number(row[name], 2) for name in ("before_ms", "after_ms")),
+            *(_number(row[name], 3) for name in ("value", "low", "high")),
+            row["verdict"],
+            row["note"],
+        ]
+        for row in found
+    ]
+    align = ["left"] * len(varied) + ["right"] * 5 + ["left"] * 2
+    headers = [*varied, *measured]
+    text = tabulate(cells, headers, tablefmt=style, disable_numparse=True, colalign=align)
+    common = [f"{label} {found[0][label]}" for label in LABELS if label not in varied]
+    return "\n\n".join([text, *([f"All: {', '.join(common)}."] if common else []), *lines])
+
+
+def _csv(found: Sequence[Row]) -> str:
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(found[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(found)
+    return stream.getvalue().rstrip("\n")
+
+
+FORMATS: dict[str, Callable[[Sequence[Row], Sequence[str]], str]] = {
+    "simple": lambda found, lines: _page(found, lines, "simple"),
+    "github": lambda found, lines: _page(found, lines, "github"),
+    "csv": lambda found, _: _csv(found),
+    "json": lambda found, lines: json.dumps(
+        {"cells": list(found), "notices": list(lines)}, indent=1, allow_nan=False
+    ),
+}

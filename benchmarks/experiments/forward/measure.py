@@ -1,0 +1,199 @@
+"""The parent of a run: starts one process per cell and round, and gathers what they say."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.devices import gpu_monitor
+from benchmarks.devices.timing import Plan
+from benchmarks.grid.cells import Cell, abba, describe_cell, runs_on
+from benchmarks.harness import frameworks
+from benchmarks.harness.inputs import Files, export, images, make_files, make_weights
+from benchmarks.records import record
+from benchmarks.roofline import probes
+from benchmarks.roofline.measure import peak
+from parity.workers.launch import WorkerError
+from weight_port import WeightPortError, arch
+
+Say = Callable[[str], None]
+
+# What both frameworks say on a GPU ("CUDA out of memory", "Out of memory error on GPU 0"), and the
+# C++ library on a CPU.
+_OUT_OF_MEMORY = ("out of memory", "bad_alloc", "memoryerror")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run measures; ``device`` is auto, cpu or gpu."""
+
+    cells: tuple[Cell, ...]
+    device: str
+    threads: int  # of what is no cell: the reference, the peaks
+    rounds: int
+    seed: int
+    plan: Plan
+
+
+@dataclass
+class Row:
+    """A cell and what came of it so far; a row with an error is not run again."""
+
+    cell: Cell
+    error: str | None = None
+    files: Files | None = None
+    batch: int = 0  # what fits the memory: the cell's batch, halved until it does
+    processes: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.batch = self.batch or self.cell.batch
+
+    def as_json(self) -> dict[str, Any]:
+        """The cell's entry in the record."""
+        outcome = {"ran_batch": self.batch, "error": self.error, "processes": self.processes}
+        return {**asdict(self.cell), **outcome}
+
+
+def _shared(options: Options, rows: Iterable[Row], framework: str, folder: Path, say: Say) -> None:
+    """Make what the rows of one model, size and batch share; an error becomes theirs."""
+    rows = list(rows)
+    cell = rows[0].cell
+    start = partial(frameworks.start, framework, threads=options.threads)
+    try:
+        weights = folder / f"{cell.size}"
+        weights.mkdir(exist_ok=True)
+        known = list(weights.glob(f"{cell.model}.*"))
+        if not known:
+            say(f"{cell.model}: seeded weights, calibrated in {framework}")
+            made = make_weights(weights, cell.model, cell.size, options.seed, framework)
+        path = str(known[0]) if known else made
+        say(f"{cell.model}: float64 reference for batch {cell.batch}")
+        # Another seed than the calibration's: not the images that set the statistics.
+        channels = arch.architecture(cell.model).in_channels
+        inputs = images(cell.batch, cell.size, options.seed + 1, channels)
+        files = make_files(weights, path, inputs, start)
+        if any(row.cell.framework == "engines" for row in rows):
+            say(f"{cell.model}: ONNX for batch {cell.batch}")
+            torch = partial(frameworks.start, "torch", threads=options.threads)
+            files = export(weights, files, cell.batch, torch)
+        for row in rows:
+            row.files = files
+    except (WorkerError, WeightPortError) as error:
+        for row in rows:
+            row.error = row.error or str(error)
+
+
+def _prepare(options: Options, framework: str, rows: list[Row], folder: Path, say: Say) -> None:
+    """Give every row its files; where one can't be made, its rows get the error instead."""
+    groups: dict[tuple[str, int, int], list[Row]] = {}
+    for row in rows:
+        if not row.error:
+            key = (row.cell.model, row.cell.size, row.cell.batch)
+            groups.setdefault(key, []).append(row)
+    for group in groups.values():
+        _shared(options, group, framework, folder, say)
+
+
+def _job(row: Row, device: str, plan: Plan) -> dict[str, Any]:
+    assert row.files is not None  # a row without files has an error and does not get here
+    job = {**asdict(row.cell), **asdict(row.files), "batch": row.batch}
+    return {**job, "device": device, "plan": asdict(plan)}
+
+
+def _measure(row: Row, turn: int, device: str, plan: Plan) -> None:
+    """One process of a row; where the memory ran out, another with half the batch.
+
+    What was measured with the larger batch is dropped then: all processes of a row do the same.
+    """
+    begin = time.perf_counter_ns()
+    try:
+        with gpu_monitor.watch(device) as seen:
+            job = _job(row, device, plan)
+            result = frameworks.start(row.cell.framework, "measure", **job)
+    except WorkerError as error:
+        ran_out = any(text in str(error).lower() for text in _OUT_OF_MEMORY)
+        if not ran_out or row.batch == 1 or row.cell.framework == "engines":
+            row.error = str(error)
+            return
+        row.batch, row.processes = row.batch // 2, []
+        _measure(row, turn, device, plan)
+        return
+    whole = {"process_ns": time.perf_counter_ns() - begin, "monitor": seen or None}
+    row.processes.append({"round": turn, **result, **whole})
+    row.error = result["parity"]["error"]
+
+
+def _outcome(row: Row) -> str:
+    """A finished process in a few words."""
+    if row.error:
+        return row.error.strip().splitlines()[-1]
+    smaller = f" (batch {row.batch}: out of memory)" if row.batch != row.cell.batch else ""
+    return f"{np.median(row.processes[-1]['samples']['device_ns']) / 1e6:.1f} ms{smaller}"
+
+
+def _rounds(options: Options, rows: list[Row], device: str, say: Say) -> list[dict[str, Any]]:
+    """Run every process; fills the rows and returns the peaks, which are measured every round."""
+    peaks = []
+    running = sorted({row.cell.framework for row in rows if not row.error} & {"torch", "paddle"})
+    precisions = probes.precisions(row.cell.precision for row in rows)
+    total = len(rows) * options.rounds
+    for done, (turn, index) in enumerate(abba(len(rows), options.rounds)):
+        if done % len(rows) == 0:
+            say(f"round {turn + 1} of {options.rounds}: machine's peaks in {', '.join(running)}")
+            for name, precision in itertools.product(running, precisions):
+                peaks.append(peak(name, turn, device, options.threads, precision))
+        row = rows[index]
+        if not row.error:
+            _measure(row, turn, device, options.plan)
+        say(f"[{done + 1}/{total}] {describe_cell(row.cell)}: {_outcome(row)}")
+    return peaks
+
+
+def _row(cell: Cell, device: str, errors: dict[str, str]) -> Row:
+    """A cell's row, with an error where it can't run on the device or its framework can't."""
+    error = errors.get(cell.framework)
+    if not error and not runs_on(cell, device):
+        error = f"{cell.mode} in {cell.precision} does not exist on a {device}"
+    return Row(cell, error)
+
+
+def run(options: Options, say: Say) -> record.Record:
+    """Measure the grid; returns its record. Raises RunError where nothing can run as asked."""
+    begin = time.perf_counter_ns()
+    reference = frameworks.reference_framework()
+    needed = {cell.framework for cell in options.cells}
+    say(f"asking {' and '.join(sorted(needed | {reference}))} for versions and devices")
+    said, errors = frameworks.describe(needed | {reference}, options.threads)
+    mine = {framework: said[framework] for framework in said if framework in needed}
+    device = frameworks.choose_device(options.device, mine, say)
+    context = record.context(
+        said, device, options.threads, frameworks.extra_environment(options.threads)
+    )
+    rows = [_row(cell, device, errors) for cell in options.cells]
+    with tempfile.TemporaryDirectory(prefix="resnet-parity-") as folder:
+        _prepare(options, reference, rows, Path(folder), say)
+        peaks = _rounds(options, rows, device, say)
+    settings = {
+        "device": device,
+        "threads": options.threads,
+        "rounds": options.rounds,
+        "seed": options.seed,
+        "plan": asdict(options.plan),
+        "wall_ns": time.perf_counter_ns() - begin,
+        "reference": frameworks.REFERENCES[reference],
+    }
+    return {
+        "schema": record.version("forward"),
+        "context": context,
+        "settings": settings,
+        "peaks": peaks,
+        "cells": [row.as_json() for row in rows],
+    }

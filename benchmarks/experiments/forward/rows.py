@@ -1,0 +1,226 @@
+"""From a record to the numbers of its tables: a row per cell, a ratio per pair of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from benchmarks import stats
+from benchmarks.devices import gpu_monitor
+from benchmarks.grid.cells import BEST, IMPLEMENTATIONS, LABELS, PAIRS, RUNGS
+from benchmarks.records.record import Record
+from benchmarks.roofline import costs, roofs
+from benchmarks.roofline.roofs import peaks as peaks  # what a row is held against
+from weight_port import arch
+
+Row = dict[str, Any]
+
+
+def samples(cell: Mapping[str, Any], clock: str) -> list[np.ndarray[Any, Any]]:
+    """One array of nanoseconds per process of a cell."""
+    return [np.array(process["samples"][clock]) for process in cell["processes"]]
+
+
+def ran_batch(cell: Mapping[str, Any]) -> int:
+    """Images per pass: the cell's batch, or what of it the memory held."""
+    return int(cell.get("ran_batch", cell["batch"]))
+
+
+def flops(cell: Mapping[str, Any]) -> int:
+    """Floating-point operations of a forward pass: twice the multiply-adds of its batch."""
+    size, batch = cell["size"], ran_batch(cell)
+    return 2 * arch.multiply_adds(cell["model"], size, size) * int(batch)
+
+
+def _worst(cell: Mapping[str, Any], measure: str) -> float | None:
+    """The largest difference from the reference over a cell's processes."""
+    values = [process["parity"][measure] for process in cell["processes"]]
+    return max((value for value in values if value is not None), default=None)
+
+
+def _median_ms(cell: Mapping[str, Any], key: str) -> float | None:
+    """Median of what every process has once; None where an old record lacks it."""
+    values = [process[key] for process in cell["processes"] if key in process]
+    return float(np.median(values)) / 1e6 if values else None
+
+
+def _notes(cell: Mapping[str, Any]) -> list[str]:
+    """What happened beside the timing: a smaller batch, a GPU that was slowed or shared."""
+    monitors = [process.get("monitor") for process in cell["processes"]]
+    found = dict.fromkeys(text for seen in monitors for text in gpu_monitor.warnings(seen))
+    if ran_batch(cell) != cell["batch"]:
+        return [f"out of memory: ran at batch {ran_batch(cell)}", *found]
+    return list(found)
+
+
+def _milliseconds(nanoseconds: float | None) -> float | None:
+    return None if nanoseconds is None else nanoseconds / 1e6
+
+
+def _shares(cell: Mapping[str, Any], ns: float, roof: roofs.Roof) -> Row:
+    """GFLOP/s, shares of the machine's peaks, and which of them binds."""
+    size = (cell["size"], ran_batch(cell), cell["precision"])
+    found = roof.shares(flops(cell), costs.forward_bytes(cell["model"], *size), ns)
+    del found["share_of_roof"]  # the one of its bound
+    return found
+
+
+def _speed(cell: Mapping[str, Any], roof: roofs.Roof) -> Row:
+    """The timed columns of a cell that passed parity."""
+    device, wall, enqueue = (samples(cell, f"{c}_ns") for c in ("device", "wall", "enqueue"))
+    summary = stats.summarise(device)
+    notes = [*_notes(cell), *stats.contradictions(summary), *stats.warnings(summary)]
+    if cell["device"] == "gpu" and stats.launch_bound(enqueue, device):
+        notes.append("launch-bound")
+    return {
+        "median_ms": summary.median / 1e6,
+        "p90_ms": _milliseconds(summary.p90),
+        "p95_ms": _milliseconds(summary.p95),
+        "p99_ms": _milliseconds(summary.p99),
+        "spread": summary.spread,
+        "between": summary.between,
+        "wall_ms": stats.pooled_median(wall) / 1e6,
+        "enqueue_ms": stats.pooled_median(enqueue) / 1e6,
+        "prepare_ms": _median_ms(cell, "prepare_ns"),
+        "first_call_ms": _median_ms(cell, "first_call_ns"),
+        "images_per_s": ran_batch(cell) * 1e9 / summary.median,
+        **_shares(cell, summary.median, roof),
+        "processes": summary.processes,
+        "samples": summary.samples,
+        "notes": notes,
+    }
+
+
+def rows(record: Mapping[str, Any]) -> list[Row]:
+    """A row per cell. One that failed has its error, its difference if known, and no speed."""
+    found = []
+    for entry in record["cells"]:
+        cell = {**entry, "device": record["settings"]["device"]}
+        row: Row = {label: cell[label] for label in LABELS}
+        row |= {name: _worst(cell, name) for name in ("max_abs", "relative_l2")}
+        row["error"] = cell["error"]
+        if cell["error"] is None:
+            row |= _speed(cell, roofs.roof(record, cell["precision"]))
+        found.append(row)
+    return found
+
+
+def harness(record: Mapping[str, Any]) -> float | None:
+    """The run's wall time over that of its cells' processes; None where a record lacks them.
+
+    What is above 1 is the harness: references, peaks, the network's ONNX, and starting processes.
+    """
+    cells = [process for cell in record["cells"] for process in cell["processes"]]
+    spent = sum(process.get("process_ns", 0) for process in cells)
+    wall = record["settings"].get("wall_ns")
+    return wall / spent if wall and spent else None
+
+
+def rounds(cell: Mapping[str, Any]) -> list[int]:
+    """The rounds of a cell's processes, in the order of ``samples``."""
+    return [process["round"] for process in cell["processes"]]
+
+
+def compared(top: Mapping[str, Any], bottom: Mapping[str, Any]) -> stats.Ratio | None:
+    """The ratio of two cells of one record, round by round where both ran in the same ones."""
+    paired = rounds(top) == rounds(bottom)
+    return stats.ratio(samples(top, "device_ns"), samples(bottom, "device_ns"), paired)
+
+
+_UNITS = {"threads": " threads", "size": " px"}
+
+
+def _name(cell: Mapping[str, Any], *labels: str) -> str:
+    """A cell's implementation with labels that tell it from others in the table."""
+    said = (f"{cell[label]}{_UNITS.get(label, '')}" for label in labels)
+    return " ".join([cell["implementation"], *said])
+
+
+def _ratio(one: Mapping[str, Any], other: Mapping[str, Any], *labels: str) -> list[Row]:
+    """The ratio of two cells' times as a row; none where it must not be quoted."""
+    if one["error"] or other["error"] or ran_batch(one) != ran_batch(other):
+        return []
+    ratio = compared(one, other)
+    if not ratio:
+        return []
+    row = {key: one[key] for key in ("model", "batch", "rung", "precision")}
+    row |= {"numerator": _name(one, *labels), "denominator": _name(other, *labels)}
+    row |= {"ratio": ratio.value, "low": ratio.low, "high": ratio.high}
+    return [{**row, "verdict": ratio.verdict}]
+
+
+_SAID = ("mode", "layout", "threads", "allocator", "size")
+
+
+def _alike(cells: list[dict[str, Any]]) -> Iterator[Row]:
+    """Cells of a rung that differ in one label: implementation, layout or allocator."""
+    by_key = {_key(cell, cell["implementation"]): cell for cell in cells}
+    # What has no column of its own is said where a network's rows don't all have the same.
+    seen = {label: {(cell["model"], cell[label]) for cell in cells} for label in _SAID}
+    models = {cell["model"] for cell in cells}
+    said = [label for label in _SAID if len(seen[label]) > len(models)]
+    for cell in cells:
+        for numerator, denominator in PAIRS:
+            other = by_key.get(_key(cell, denominator))
+            if cell["implementation"] == numerator and other:
+                yield from _ratio(cell, other, *said)
+        for label, usual in (("layout", "NCHW"), ("allocator", "default")):
+            plain = by_key.get(_key({**cell, label: usual}, cell["implementation"]))
+            if cell[label] != usual and plain:
+                yield from _ratio(cell, plain, *said)
+
+
+def _best(cells: list[dict[str, Any]]) -> Iterator[Row]:
+    """Each framework's fastest row against the engines' fastest, and Paddle's against torch's.
+
+    Only within one model, batch, size, precision and number of threads.
+    """
+    same = ("model", "batch", "size", "threads", "precision")
+    groups: dict[tuple[Any, ...], dict[str, list[dict[str, Any]]]] = {}
+    for cell in cells:
+        if not cell["error"]:
+            group = groups.setdefault(tuple(cell[label] for label in same), {})
+            group.setdefault(IMPLEMENTATIONS[cell["implementation"]], []).append(cell)
+    for group in groups.values():
+        best = {name: min(rows, key=_median) for name, rows in group.items()}
+        for one, other in (("torch", "engines"), ("paddle", "engines"), ("paddle", "torch")):
+            if one in best and other in best:
+                yield from _ratio(best[one], best[other], "mode", "layout")
+
+
+def _median(cell: Mapping[str, Any]) -> float:
+    return stats.pooled_median(samples(cell, "device_ns"))
+
+
+def ratios(record: Mapping[str, Any]) -> list[Row]:
+    """Ratios of times within a rung, with enough processes; never across rungs.
+
+    Pairs of cells that differ in one label; in the best-effort rung, each framework's fastest.
+    """
+    cells = [cell for cell in record["cells"] if cell["implementation"] in IMPLEMENTATIONS]
+    found: list[Row] = []
+    for rung in RUNGS:
+        of = [cell for cell in cells if cell["rung"] == rung]
+        found += _best(of) if rung == BEST else _alike(of)
+    return found
+
+
+def _key(cell: Mapping[str, Any], implementation: str) -> tuple[Any, ...]:
+    same = (label for label in LABELS if label != "implementation")
+    return (*(cell[label] for label in same), implementation)
+
+
+def unsound(record: Record) -> list[str]:
+    """Cells that claim to have gone well and hold nothing: more than a schema can say."""
+
+    def is_empty(cell: dict[str, Any]) -> bool:
+        samples = [process["samples"] for process in cell["processes"]]
+        return not samples or not all(found and found["device_ns"] for found in samples)
+
+    return [
+        f"record.cells[{index}]: no error, and no samples"
+        for index, cell in enumerate(record["cells"])
+        if cell["error"] is None and is_empty(cell)
+    ]

@@ -1,0 +1,100 @@
+"""What both frameworks do alike with a network's steps: check each, then time it. None here."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.devices.timing import Device, Measured, Plan, measure
+from benchmarks.harness import worker
+from parity.workers.outputs import load_output, save_output
+
+Array = np.ndarray[Any, Any]
+Step = Callable[[], Any]
+Visit = Callable[[str, str, Step], None]  # (name, kind) as in costs.order, and what does the step
+
+# Of each step, once in each walk: there are hundreds, and a short one needs few samples. Another
+# program's burst is longer than that, so that it takes a step's samples whole: the next walk has
+# others.
+STEP_PLAN = Plan(warmup=3, min_count=3, min_seconds=0.015, max_count=25, max_seconds=0.5)
+WALKS = 2
+# Of the whole pass, before the steps and again after them, so that drift falls on both alike.
+PASS_PLAN = Plan(warmup=3, min_count=5, min_seconds=0.5, max_seconds=30.0)
+# Images whose layers are compared; the logits of all of them are.
+COMPARED = 1
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a framework gives: a pass, the same pass with a visit at every step, and arrays."""
+
+    forward: Step
+    walk: Callable[[Visit], None]
+    to_array: Callable[[Any], Array]
+
+
+def file_name(name: str, kind: str) -> str:
+    """Under which a step's reference is kept."""
+    return f"{name}.{kind}"
+
+
+def keep(network: Network, folder: str) -> None:
+    """Save what every step gives for the first image, as the reference of ``measure``."""
+
+    def visit(name: str, kind: str, step: Step) -> None:
+        output = network.to_array(step())[:COMPARED]
+        save_output(Path(folder), file_name(name, kind), output)
+
+    network.walk(visit)
+
+
+def _compared(output: Array, folder: str, name: str, kind: str) -> dict[str, Any]:
+    """Parity of what a step gave for the first image."""
+    reference = load_output(Path(folder), file_name(name, kind))
+    if reference is None:
+        error = "parity: the reference has no such step"
+        return {"max_abs": None, "relative_l2": None, "error": error}
+    return worker.check(output[:COMPARED], reference, "fp32")
+
+
+def _steps(network: Network, device: Device, folder: str) -> list[dict[str, Any]]:
+    """Every step on its real input: compared first, then timed by itself while the pass waits."""
+    found = []
+
+    def visit(name: str, kind: str, step: Step) -> None:
+        parity = _compared(network.to_array(step()), folder, name, kind)
+        times = None if parity["error"] else measure(step, device, STEP_PLAN)
+        device_ns = times and times.samples["device_ns"]
+        found.append({"name": name, "kind": kind, "parity": parity, "device_ns": device_ns})
+
+    network.walk(visit)
+    return found
+
+
+def _pooled(walks: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The steps of several walks as one: all their samples, and the first parity that failed."""
+    found = []
+    for same in zip(*walks, strict=True):
+        parity = next((s["parity"] for s in same if s["parity"]["error"]), same[0]["parity"])
+        device_ns = None if parity["error"] else [ns for s in same for ns in s["device_ns"]]
+        found.append({**same[0], "parity": parity, "device_ns": device_ns})
+    return found
+
+
+def measure_steps(network: Network, device: Device, job: dict[str, Any]) -> dict[str, Any]:
+    """Parity of the logits; then the whole pass, every step, and the whole pass again."""
+    output = network.to_array(network.forward())
+    parity = worker.check(output, worker.load_array(job["reference"], "logits"), "fp32")
+    if parity["error"]:
+        return {"parity": parity, "device_ns": None, "steps": []}
+    gc.freeze()  # else the collection before every step goes through all that was ever imported
+    before: Measured = measure(network.forward, device, PASS_PLAN)
+    steps = _pooled([_steps(network, device, job["steps"]) for _ in range(WALKS)])
+    after: Measured = measure(network.forward, device, PASS_PLAN)
+    whole = [*before.samples["device_ns"], *after.samples["device_ns"]]
+    return {"parity": parity, "device_ns": whole, "steps": steps}

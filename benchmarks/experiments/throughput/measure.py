@@ -1,0 +1,163 @@
+"""``python -m benchmarks throughput``: images per second of several processes at once.
+
+Each has a GPU of its own, or some of the CPU's cores, and a copy of the network (eager, float32);
+they start together, through ``torchrun`` and ``paddle.distributed.launch``. One process alone, with
+as many cores as each of the several has, is the measure of how well more of them scale.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.experiments.throughput.rows import images_per_second
+from benchmarks.grid.cells import abba
+from benchmarks.harness import frameworks
+from benchmarks.harness.inputs import Files, images, make_files, make_weights
+from benchmarks.records import record
+from parity.workers import launch
+
+Say = Callable[[str], None]
+
+TIMEOUT = 1800.0  # seconds
+ROOT = Path(__file__).resolve().parents[3]
+_RANKS = "benchmarks.experiments.throughput.ranks"
+_START = f"import runpy; runpy.run_module('{_RANKS}_paddle', run_name='__main__')\n"
+FRAMEWORKS = ("torch", "paddle")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run measures: ``workers`` processes against one, ``batch`` images each."""
+
+    model: str
+    workers: int
+    batch: int
+    passes: int
+    rounds: int
+    size: int
+    seed: int
+    device: str
+
+
+class LaunchError(Exception):
+    """The processes of a launcher failed; the message holds the end of what they printed."""
+
+
+def command(framework: str, workers: int, device: str, job: Path) -> list[str]:
+    """The launcher's command line. Everything meets on 127.0.0.1."""
+    python = sys.executable
+    if framework == "torch":
+        start = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
+        start += ["--nproc-per-node", str(workers)]
+        return [python, *start, "-m", f"{_RANKS}_torch", str(job)]
+    start = ["-m", "paddle.distributed.launch", "--log_dir", str(job.with_suffix(".log"))]
+    if device == "gpu":
+        start += ["--devices", ",".join(map(str, range(workers)))]
+    else:
+        start += ["--nproc_per_node", str(workers), "--backend", "gloo"]
+    # It starts scripts alone, and one in this folder would have the folder's modules on its path.
+    script = job.with_name("start.py")
+    return [python, *start, str(script), str(job)]
+
+
+def _launch(
+    framework: str, workers: int, device: str, job: Mapping[str, Any], environment: dict[str, str]
+) -> list[dict[str, Any]]:
+    """What every rank wrote. Raises LaunchError."""
+    with tempfile.TemporaryDirectory(prefix="resnet-parity-") as name:
+        file = Path(name, "job.json")
+        file.write_text(json.dumps({**job, "out": str(Path(name, "rank"))}))
+        Path(name, "start.py").write_text(_START)
+        try:
+            done = subprocess.run(
+                command(framework, workers, device, file),
+                env={**environment, "TMPDIR": name},  # torchrun leaves its logs there
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=TIMEOUT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise LaunchError(f"{framework}: no end after {TIMEOUT:.0f} s") from None
+        found = [Path(name, f"rank.{rank}.json") for rank in range(workers)]
+        if done.returncode or not all(path.exists() for path in found):
+            logs = sorted(Path(name, "job.log").glob("workerlog.*"))
+            said = [done.stdout, *(log.read_bytes() for log in logs)]
+            lines = [ln for part in said for ln in part.decode(errors="replace").splitlines()]
+            text = "\n".join(line for line in lines if line.strip())
+            raise LaunchError(f"{framework}: exit status {done.returncode}\n{text[-3000:]}")
+        return [json.loads(path.read_text()) for path in found]
+
+
+def _run(row: dict[str, Any], turn: int, device: str, job: Mapping[str, Any], threads: int) -> None:
+    """One launch of a row; a failure becomes its error."""
+    extra = frameworks.extra_environment(threads)
+    environment = launch.environment(threads, {**extra, "PYTHONPATH": str(ROOT)})
+    try:
+        ranks = _launch(row["framework"], row["workers"], device, job, environment)
+    except LaunchError as error:
+        row["error"] = str(error)
+        return
+    row["runs"].append({"round": turn, "ranks": ranks})
+    row["error"] = next((r["parity"]["error"] for r in ranks if r["parity"]["error"]), None)
+
+
+def _prepare(options: Options, threads: int, folder: Path, say: Say) -> Files:
+    reference = frameworks.reference_framework()
+    say(f"{options.model}: seeded weights and float64 reference, in {reference}")
+    weights = make_weights(folder, options.model, options.size, options.seed, reference)
+    inputs = images(options.batch, options.size, options.seed + 1)
+    return make_files(
+        folder, weights, inputs, partial(frameworks.start, reference, threads=threads)
+    )
+
+
+def measure(options: Options, say: Say) -> record.Record:
+    """Measure; returns the record. Raises RunError or WorkerError where nothing can run."""
+    threads = max(1, launch.available_threads() // options.workers)
+    said, errors = frameworks.describe(FRAMEWORKS, threads)
+    device = frameworks.choose_device(options.device, said, say)
+    counts = sorted({1, options.workers})
+    rows: list[dict[str, Any]] = [
+        {"framework": name, "workers": count, "error": errors.get(name), "runs": []}
+        for name in FRAMEWORKS
+        for count in counts
+    ]
+    with tempfile.TemporaryDirectory(prefix="resnet-parity-") as name:
+        files = _prepare(options, threads, Path(name), say)
+        job = {**asdict(options), **asdict(files), "device": device, "threads": threads}
+        job |= {"precision": "fp32"}
+        total = len(rows) * options.rounds
+        for done, (turn, index) in enumerate(abba(len(rows), options.rounds), start=1):
+            row = rows[index]
+            if not row["error"]:
+                _run(row, turn, device, job, threads)
+            say(f"[{done}/{total}] {row['framework']} × {row['workers']}: {_outcome(row, options)}")
+    context = record.context(said, device, threads, frameworks.extra_environment(threads))
+    settings = {**asdict(options), "device": device, "threads": threads}
+    return {
+        "schema": record.version("throughput"),
+        "kind": "throughput",
+        "context": context,
+        "settings": settings,
+        "rows": rows,
+    }
+
+
+def _outcome(row: Mapping[str, Any], options: Options) -> str:
+    if row["error"]:
+        return str(row["error"].strip().splitlines()[-1])
+    last = row["runs"][-1]["ranks"]
+    return f"{images_per_second(last, options.batch, options.passes):.1f} images/s"
+
+
+# -- from a record to numbers

@@ -1,0 +1,70 @@
+"""The rows of several processes at once: images per second, and how they scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def unsound(record: Record) -> list[str]:
+    """Rows that claim to have gone well without a run; runs that lack a rank or ran backward."""
+    found = []
+    for index, row in enumerate(record["rows"]):
+        where = f"record.rows[{index}]"
+        if row["error"] is None and not row["runs"]:
+            found.append(f"{where}: no error, and no runs")
+        for run in row["runs"]:
+            if len(run["ranks"]) != row["workers"]:
+                found.append(f"{where}: {len(run['ranks'])} ranks of {row['workers']} processes")
+            if any(rank["end_ns"] <= rank["begin_ns"] for rank in run["ranks"]):
+                found.append(f"{where}: a rank ended before it began")
+    return found
+
+
+def images_per_second(ranks: Sequence[Mapping[str, Any]], batch: int, passes: int) -> float:
+    """All ranks' images over the time from the first one's begin to the last one's end."""
+    begin: int = min(rank["begin_ns"] for rank in ranks)
+    end: int = max(rank["end_ns"] for rank in ranks)
+    return len(ranks) * batch * passes * 1e9 / (end - begin)
+
+
+def speeds(found: Mapping[str, Any], row: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+    """Images per second of every run of a row."""
+    settings = found["settings"]
+    return np.array(
+        [
+            images_per_second(run["ranks"], settings["batch"], settings["passes"])
+            for run in row["runs"]
+        ]
+    )
+
+
+def scaling(found: Mapping[str, Any], row: Mapping[str, Any]) -> float | None:
+    """The row's speed over what as many of its framework's single processes would give.
+
+    1: they don't disturb each other. None for a single process, and where one of the two failed.
+    """
+    alone = next(r for r in found["rows"] if r["framework"] == row["framework"])
+    if row["workers"] == 1 or row["error"] or alone["error"]:
+        return None
+    one = float(np.median(speeds(found, alone)))
+    return float(np.median(speeds(found, row)) / (row["workers"] * one))
+
+
+Record = Mapping[str, Any]
+
+
+def rows(record: Record) -> list[dict[str, Any]]:
+    """A row per framework and number of processes; one that failed has its error and no speed."""
+    found = []
+    for row in record["rows"]:
+        line: dict[str, Any] = {key: row[key] for key in ("framework", "workers", "error")}
+        if not row["error"]:
+            each = speeds(record, row)
+            line |= {"images_per_s": float(np.median(each)), "runs": len(each)}
+            line |= {"low": float(each.min()), "high": float(each.max())}
+            line |= {"scaling": scaling(record, row)}
+        found.append(line)
+    return found

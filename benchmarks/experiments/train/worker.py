@@ -1,0 +1,77 @@
+"""What a process of ``python -m benchmarks train`` does in either framework. No framework here."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from training.data import batches
+from training.data.cifar import CLASSES, SIDE, Cifar
+from training.loop import epochs
+from training.loop.epochs import draw
+from training.loop.side import How
+
+Made = list[tuple[np.ndarray, np.ndarray]]
+Bare = Callable[[dict[str, Any], How, Made], Callable[[], float]]
+LOOP, BARE, FEED = "loop", "bare", "feed"
+
+
+def images(count: int, seed: int) -> Cifar:
+    """Noise in CIFAR-10's form: what is trained on makes no step slower."""
+    random = np.random.default_rng(seed)
+    pixels = random.integers(0, 256, (count, 3, SIDE, SIDE), dtype=np.uint8)
+    return Cifar(pixels, random.integers(0, len(CLASSES), count))
+
+
+def weights(settings: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Those that both loops begin with."""
+    return draw(settings["model"], settings["seed"], len(CLASSES))
+
+
+def _check(loop_loss: float, bare_loss: float) -> None:
+    """Both began with the same weights on the same images: no speed without that."""
+    if not math.isclose(loop_loss, bare_loss, rel_tol=1e-3):
+        raise RuntimeError(
+            f"the bare loop is another training: a loss of {bare_loss}, the loop's is {loop_loss}"
+        )
+
+
+def _time(call: Callable[[], Any]) -> int:
+    begin = time.perf_counter_ns()
+    call()
+    return time.perf_counter_ns() - begin
+
+
+def measure(make: epochs.Make, bare: Bare, job: dict[str, Any]) -> dict[str, list[int]]:
+    """Nanoseconds of an epoch of ``job["steps"]`` steps, ``job["repeats"]`` times for each of
+
+    the training's own loop with its data path, progress and bookkeeping (without evaluation and
+    checkpoint), the bare loop, and the data path alone. They take turns, forward and backward. Not
+    timed is a first epoch of each, whose losses have to be equal; raises RuntimeError.
+    """
+    settings, how = job["settings"], How(**job["how"])
+    part = images(settings["batch"] * job["steps"], settings["seed"])
+    side, state = make(settings, how), epochs.begin(settings)
+    side.put(state.weights, {})
+
+    def feed() -> Made:
+        return list(batches.epoch(part, settings["batch"], settings["seed"], 0))
+
+    calls: dict[str, Callable[[], Any]] = {
+        LOOP: lambda: epochs.train_epoch(side, state, part, job["framework"])["train_loss"],
+        BARE: bare(settings, how, feed()),
+        FEED: feed,
+    }
+    found: dict[str, list[int]] = {name: [] for name in calls}
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+        _check(calls[LOOP](), calls[BARE]())
+        for turn in range(job["repeats"]):
+            for name in list(calls)[:: -1 if turn % 2 else 1]:
+                found[name].append(_time(calls[name]))
+    return found

@@ -1,0 +1,87 @@
+"""The frameworks as the parent sees them: which are there, on what device, and how to start one."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from benchmarks.grid.cells import WORKERS, switches
+from parity.workers.launch import ALLOCATORS, WorkerError, run_worker
+
+REFERENCES = {"torch": "pytorch_impl", "paddle": "paddle_impl"}  # the first that is installed
+TIMEOUT = 1800.0  # seconds; a process measures for a few of them, so this one hangs
+
+Said = dict[str, dict[str, Any]]  # framework -> what its process says of itself
+
+
+class RunError(Exception):
+    """Nothing can be measured as asked; the message says why and what can."""
+
+
+def extra_environment(
+    threads: int, precision: str = "fp32", allocator: str = "default"
+) -> dict[str, str | None]:
+    """What a process gets beside the usual; without threads, none of their variables is set."""
+    unset = {} if threads else {"OMP_NUM_THREADS": None, "MKL_NUM_THREADS": None}
+    return {**switches(precision), **ALLOCATORS[allocator], **unset}
+
+
+def start(framework: str, task: str, threads: int, **job: Any) -> dict[str, Any]:
+    """Run a task in a fresh process of a framework, on the CPU unless told. Raises WorkerError."""
+    whole = {"task": task, "device": "cpu", "threads": threads, **job}
+    labels = {key: job[key] for key in ("precision", "allocator") if key in job}
+    extra = extra_environment(threads, **labels)
+    return run_worker(WORKERS[framework], whole, threads=threads, extra=extra, timeout=TIMEOUT)
+
+
+# What has to be there for a framework's process to start.
+PACKAGES = {"torch": ("torch",), "paddle": ("paddle",), "engines": ("onnxruntime", "openvino")}
+
+
+def is_installed(framework: str) -> bool:
+    """Whether all that ``framework`` needs can be found; nothing is imported."""
+    packages = PACKAGES[framework]
+    return all(importlib.util.find_spec(package) is not None for package in packages)
+
+
+def reference_framework() -> str:
+    """The framework that weights and references come from. Raises RunError where there is none."""
+    for framework in REFERENCES:
+        if is_installed(framework):
+            return framework
+    raise RunError(
+        "neither torch nor paddle is installed: pip install 'resnet-parity[torch,paddle]'"
+    )
+
+
+def describe(frameworks: Iterable[str], threads: int) -> tuple[Said, dict[str, str]]:
+    """What each framework says of itself, and the errors of those that can't."""
+    found, errors = {}, {}
+    for framework in sorted(frameworks):
+        if not is_installed(framework):
+            install = f"pip install 'resnet-parity[{framework}]'"
+            errors[framework] = f"{framework} is not installed: {install}, or choose other rows"
+            continue
+        try:
+            found[framework] = start(framework, "describe", threads)
+        except WorkerError as error:
+            errors[framework] = str(error)
+    return found, errors
+
+
+def choose_device(
+    wanted: str, said: Mapping[str, Mapping[str, Any]], say: Callable[[str], None]
+) -> str:
+    """Cpu or gpu for "auto", "cpu" or "gpu": one device for all frameworks of a run.
+
+    Raises RunError where a GPU is wanted that a framework can't use.
+    """
+    # The engines run on the CPU alone: they have no say, and no rows on a GPU.
+    said = {framework: found for framework, found in said.items() if framework in REFERENCES}
+    lacking = [framework for framework, description in said.items() if description["gpu"] is None]
+    if wanted == "gpu" and lacking:
+        raise RunError(f"--device gpu: {' and '.join(lacking)} can use none; try --device cpu")
+    if wanted == "auto" and 0 < len(lacking) < len(said):
+        say(f"device cpu: {' and '.join(lacking)} can use no GPU, and all rows run on one device")
+    return "cpu" if wanted == "cpu" or lacking or not said else "gpu"

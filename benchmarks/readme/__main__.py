@@ -1,0 +1,194 @@
+"""The README's tables and picture, from the committed records: ``python -m benchmarks.readme``.
+
+``--check`` writes nothing and exits 1 where the README or the picture is stale.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from benchmarks.experiments.parity_cost import table as parity_costs
+from benchmarks.experiments.port import table as port_table
+from benchmarks.experiments.selftest import table as selftest_table
+from benchmarks.experiments.train import table as train_table
+from benchmarks.readme import speeds
+from benchmarks.readme.speeds import RESULTS, SPEED, github, read
+from benchmarks.report import pictures
+from training.degradation import record as degradation_record
+from training.evaluate import record as evaluate_record
+
+ROOT = RESULTS.parents[1]
+PORT = "port-cpu.json"
+# Where a picture of the speeds stands -> a key of pictures.PICTURES.
+PICTURES = {RESULTS / "forward-cpu-throughput.svg": "throughput"}
+DEPTHS = ("resnet50", "resnet101", "resnet152")
+# Of what the parity table shows: a heading, a section's kind, and the output, None for the worst.
+_SHOWN = (
+    ("logits", "forward", "logits"),
+    ("any layer", "forward", None),
+    ("any layer by itself", "isolated", None),
+    ("any gradient", "gradients", None),
+    ("after {steps} steps of SGD", "training", None),
+)
+
+
+def parity_table() -> str:
+    """Relative L2 between the frameworks, per depth and precision, from the parity records."""
+    records = [read(f"parity/{name}.json") for name in DEPTHS]
+    lines = []
+    for record in records:
+        for precision in record["options"]["precisions"]:
+            by_kind = {s["kind"]: s for s in record["sections"] if s["precision"] == precision}
+            found = [_largest(by_kind[kind]["outputs"], name) for _, kind, name in _SHOWN]
+            sections = by_kind.values()
+            verdict = "equal" if all(section["passed"] for section in sections) else "DIFFERENT"
+            top1 = by_kind["forward"]["ranking"]
+            agree = f"{top1['top1']} of {top1['images']}"
+            lines.append([f"{record['model']}, {precision}", *found, agree, verdict])
+    steps = records[0]["options"]["steps"]
+    headings = [heading.format(steps=steps) for heading, _, _ in _SHOWN]
+    return github(lines, ["torch against Paddle", *headings, "same top-1", "verdict"])
+
+
+def _largest(outputs: list[dict[str, Any]], name: str | None) -> str:
+    """The largest relative L2 among outputs, or that of the one called ``name``."""
+    values = [output["relative_l2"] for output in outputs if name in (None, output["name"])]
+    return f"{max(values):.1e}"
+
+
+def networks_table() -> str:
+    """Every network of the table, and what a run of it in both frameworks says."""
+    record = read("parity/networks.json")
+    lines = [
+        [
+            f"`{row['name']}`",
+            str(row["year"]),
+            f"{row['parameters'] / 1e6:.2f} M",
+            f"{row['multiply_adds'] / 1e9:.2f}",
+            str(row["weighted_layers"]),
+            ", ".join(name for name in row["dialects"] if name not in _OURS),
+            f"{row['logits']:.0e}",
+            f"{row['gradients']:.0e}",
+        ]
+        for row in record["networks"]
+    ]
+    headings = ["network", "year", "parameters", "GMACs", "layers", "libraries' names"]
+    right = ["left", *4 * ["right"], "left", "right", "right"]
+    headings += ["logits", "gradients"]
+    return tabulate(lines, headings, tablefmt="github", colalign=right, disable_numparse=True)
+
+
+_OURS = ("paddle1", "pytorch_impl", "paddle_impl")  # which hold all
+
+
+def port_targets() -> str:
+    """What a conversion was to cost, and what it does."""
+    return port_table.targets(read(PORT), "github")
+
+
+def port_parts() -> str:
+    """Where a conversion's time goes."""
+    return port_table.parts(read(PORT), "github")
+
+
+def port_machine() -> str:
+    """Where and with what conversions were measured."""
+    return port_table.legend(read(PORT))
+
+
+def parity_cost() -> str:
+    """What a parity run costs, and with what it was measured."""
+    record = read("parity-cost.json")
+    return f"{parity_costs.costs(record, 'github')}\n\n{parity_costs.legend(record)}"
+
+
+def training() -> str:
+    """What the training's loop costs beside a bare one, and what its modes bring."""
+    return train_table.render(read("train-cpu.json"), "github")
+
+
+def degradation() -> str:
+    """What plain networks and ResNets end with; nothing is said of it before there is a record."""
+    path = RESULTS / "degradation.json"
+    if not path.exists():
+        return "It has no record yet."
+    found = degradation_record.read(path)
+    return f"{degradation_record.table(found, 'github')}\n\n{degradation_record.legend(found)}"
+
+
+def cifar() -> str:
+    """What the trained network says of the test images in either framework."""
+    found = read("cifar-cpu.json")
+    return f"{evaluate_record.table(found, 'github')}\n\n{evaluate_record.legend(found)}"
+
+
+def selftest() -> str:
+    """The tool's own false alarms, and the planted slowdowns that it finds."""
+    found = read("selftest-cpu.json")
+    return f"{selftest_table.outcome(found, 'github')}\n\n{selftest_table.legend(found)}"
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "selftest": selftest,
+    "parity": parity_table,
+    "networks": networks_table,
+    "parity-cost": parity_cost,
+    "speed": speeds.speed_table,
+    "ratios": speeds.ratio_table,
+    "network-speeds": speeds.network_speeds,
+    "machine": speeds.machine,
+    "rungs": speeds.rungs_table,
+    "rung-ratios": speeds.rung_ratios,
+    "rung-machine": speeds.rung_machine,
+    "allocators": speeds.allocators_table,
+    "layouts": speeds.layouts_table,
+    "port": port_targets,
+    "port-parts": port_parts,
+    "port-machine": port_machine,
+    "cifar": cifar,
+    "degradation": degradation,
+    "training": training,
+}
+
+
+def render(text: str) -> str:
+    """``text`` with what stands between ``<!-- name -->`` and ``<!-- /name -->`` made anew."""
+    for name, block in BLOCKS.items():
+        marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        if not marks.search(text):
+            raise ValueError(f"README.md has no block <!-- {name} --> … <!-- /{name} -->")
+        made = block()
+        text = marks.sub(lambda m, made=made: f"{m[1]}{made}\n{m[2]}", text)  # type: ignore[misc]
+    return text
+
+
+def stale_pictures() -> list[Path]:
+    """The pictures that were not drawn from the records as they are."""
+    wanted = pictures.digest(read(SPEED))
+    return [path for path in PICTURES if pictures.digest_in(path) != wanted]
+
+
+def main() -> int:
+    """Run the command; returns its exit status."""
+    path = ROOT / "README.md"
+    old = path.read_text()
+    new = render(old)
+    old_pictures = stale_pictures()
+    if "--check" in sys.argv[1:]:
+        stale = [one.name for one in ([path] if new != old else []) + old_pictures]
+        print(f"{', '.join(stale)}: stale, run `make readme`" if stale else "all is up to date")
+        return int(bool(stale))
+    for picture in old_pictures:
+        pictures.draw(read(SPEED), PICTURES[picture], picture, force=True)
+    path.write_text(new)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

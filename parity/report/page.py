@@ -1,0 +1,21 @@
+"""A run's record as one HTML page that needs nothing else; it is made in the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from parity.html import document
+
+_FOLDER = Path(__file__).parent
+_SCRIPTS = ("page_charts.js", "page_strip.js", "page_table.js", "page.js")
+
+
+def render(record: Mapping[str, Any]) -> str:
+    """The page of a record of ``report.as_json`` (schema 2), to be written in UTF-8.
+
+    Raises ValueError where the record holds NaN or infinity: what was not measured is None.
+    """
+    scripts = [_FOLDER / name for name in _SCRIPTS]
+    return document.render(_FOLDER / "page.html", [_FOLDER / "page.css"], scripts, record)

@@ -1,0 +1,151 @@
+"""A run as text for a terminal: the table, what failed, and the facts below it."""
+
+from __future__ import annotations
+
+import numpy as np
+from tabulate import tabulate
+
+from parity.comparison.known_differences import AVERAGES, pool_gradients
+from parity.report.record import Record
+from weight_port import arch
+
+_COLUMNS = ("", "output", "max abs", "relative L2", "allowed", "torch err", "paddle err", "verdict")
+
+_COUNTED = ("", "bit-equal", "torch nearer", "paddle nearer", "same top-1", "top-5 overlap")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1e}" if value else "0"
+
+
+def _row(label: str, output: Record, own: bool) -> list[str]:
+    name = f"{output['name']}, step {output['step']}" if output["step"] else output["name"]
+    return [
+        label,
+        name,
+        _number(output["max_abs"]),
+        _number(output["relative_l2"]),
+        _number(output["allowed"]),
+        _number(output["torch_error"]) if own else "",
+        _number(output["paddle_error"]) if own else "reference",
+        "equal" if output["passed"] else "DIFFERENT",
+    ]
+
+
+def _severity(output: Record) -> tuple[bool, float]:
+    """What could not be measured at all is worst."""
+    relative = output["relative_l2"]
+    return not output["passed"] and relative is None, relative or 0.0
+
+
+def _rows(section: Record, every: bool) -> list[list[str]]:
+    label = section["title"]
+    if section["error"]:
+        return [[label, "", "", "", "", "", "", "NOT RUN"]]
+    own = section["precision"] != "float64"
+    outputs = section["outputs"]
+    if every:
+        return [_row(label if not n else "", output, own) for n, output in enumerate(outputs)]
+    worst = max(outputs, key=_severity)
+    last = [output for output in outputs if output["name"] in ("logits", "loss")][-1:]
+    rows = [_row(label, output, own) for output in last if output is not worst]
+    rows.append(_row("" if rows else label, worst, own))
+    rows[-1][1] += f" (largest of {len(outputs)})"
+    return rows
+
+
+def _failures(record: Record) -> list[str]:
+    lines = []
+    for section in record["sections"]:
+        if section["error"]:
+            lines.append(f"{section['title']}: {section['error'].splitlines()[0]}")
+        elif section["first"]:
+            first = next(output for output in section["outputs"] if not output["passed"])
+            step = f" (step {first['step']})" if first["step"] else ""
+            nearer = f"; nearer to float64: {first['nearer']}" if first["nearer"] else ""
+            lines.append(
+                f"{section['title']}: first that differs: {first['name']}{step}: "
+                f"{first['problem']}{nearer} ({section['failed']} of {len(section['outputs'])} "
+                "differ)"
+            )
+    return lines
+
+
+def _counts(record: Record) -> list[list[str]]:
+    """By section: outputs equal to the last bit, the nearer framework, the classes seen."""
+    rows = []
+    for section in record["sections"]:
+        outputs, ranking = section["outputs"], section["ranking"]
+        if not outputs:
+            continue
+        nearer = [output["nearer"] for output in outputs]
+        own = section["precision"] != "float64"
+        rows.append(
+            [
+                section["title"],
+                f"{sum(output['bit_equal'] for output in outputs)} of {len(outputs)}",
+                *(str(nearer.count(side)) if own else "" for side in ("torch", "paddle")),
+                f"{ranking['top1']} of {ranking['images']}" if ranking else "",
+                f"{ranking['top5']:.0%}" if ranking else "",
+            ]
+        )
+    return rows
+
+
+def _facts(record: Record) -> list[str]:
+    lines = []
+    explained = [o for s in record["sections"] for o in s["outputs"] if o["explained"]]
+    if explained:
+        worst = max(explained, key=lambda output: output["unexplained_l2"] or 0.0)
+        lines.append(
+            f"running variances ({len(explained)}): {worst['explained']} ({worst['name']}); "
+            f"without that they differ by {_number(worst['unexplained_l2'])}"
+        )
+    exact = [s for s in record["sections"] if s["precision"] == "float64"]
+    pooled = any(section["kind"] in ("gradients", "training") for section in exact)
+    if pooled and record["device"] == "cpu" and (effect := _pool_effect(record)):
+        lines.append(
+            "gradients in float64: Paddle's average pool multiplies by 1/n as a float32 on its way "
+            f"back, PyTorch ran with the same (its own would be {effect:.1e} away)"
+        )
+    own = arch.architecture(record["model"]).epsilon
+    if (effect := record["own_epsilon_effect"]) is not None:
+        lines.append(
+            f"batch norm's epsilon: Paddle stores {own:g} as a float32, {record['bn_epsilon']!r}; "
+            f"PyTorch ran with the same (its own {own:g} would move the float64 logits by "
+            f"{effect:.1e})"
+        )
+    return lines
+
+
+def _pool_effect(record: Record) -> float:
+    """How far the gradients of the two frameworks' average pools are apart at most, relatively."""
+    model = record["model"]
+    sides = arch.sides(model, record["images"][-1])
+    found = (
+        float(np.abs(pool_gradients(layer, sides[layer.name][0]) - 1).max(initial=0.0))
+        for layer in arch.layers(model)
+        if layer.kind in AVERAGES
+    )
+    return max(found, default=0.0)
+
+
+def text(record: Record, every: bool = False) -> str:
+    """The report for a terminal; the verdict stands last."""
+    count, *size = record["images"]
+    versions = {side: said["version"] for side, said in record["frameworks"].items()}
+    title = (
+        f"{record['model']}: {count} images of {'×'.join(map(str, size))}; torch "
+        f"{versions['torch']}, paddle {versions['paddle']}, {record['device']}, "
+        f"{record['threads']} threads"
+    )
+    lines = [title]
+    lines += [f"{side} weights: {path}" for side, path in record["weights"].items()]
+    rows = [row for section in record["sections"] for row in _rows(section, every)]
+    lines += ["", tabulate(rows, headers=_COLUMNS, disable_numparse=True)]
+    lines += ["errors: relative L2 from the reference, Paddle's float64 output", ""]
+    counts = tabulate(_counts(record), headers=_COUNTED, disable_numparse=True)
+    lines += [counts, "", *_failures(record), *_facts(record)]
+    if diagnosis := record["diagnosis"]:
+        lines += ["", f"cause: {diagnosis['sentence']}"]
+    return "\n".join([*lines, "", record["verdict"]])

@@ -1,0 +1,60 @@
+"""From a section that failed to the cause, in words: what ``diagnosis`` is given, and what it said.
+
+Standing apart, so that the comparator loads the hypotheses only where something differs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from parity.comparison.known_differences import paddle_epsilon
+from parity.run.plan import Section
+
+Outputs = Callable[[str], "np.ndarray | None"]
+Weights = Callable[[], Mapping[str, Mapping[str, np.ndarray]]]
+
+
+def find(
+    model: str,
+    section: Section,
+    first: str,
+    outputs: Mapping[str, Outputs],
+    weights: Weights,
+    images: np.ndarray,
+) -> dict[str, Any] | None:
+    """Why ``first`` differs, as plain data; None for what is not diagnosed.
+
+    ``outputs`` gives either framework's of the section by name, ``weights()`` either's tensors in
+    the dialect paddle1. Only a forward pass in evaluation mode is looked into: there a layer's
+    output follows from its input and its parameters alone.
+    """
+    if (section.kind, section.mode) != ("forward", "eval"):
+        return None
+    from parity.diagnosis import Case, diagnose
+
+    def side(name: str) -> Outputs:
+        return lambda output: images if output == "images" else outputs[name](output)
+
+    tensors = weights()
+    found = diagnose(
+        Case(
+            architecture=model,
+            reference=side("paddle"),
+            port=side("torch"),
+            weights=tensors["paddle"],
+            first=first,
+            port_weights=tensors["torch"],
+            epsilon=paddle_epsilon(model),
+            precision=section.precision,
+        )
+    )
+    plain = asdict(found)
+    numbers = {key: plain[key] for key in ("difference", "residual")}
+    # Infinite where shapes differ, NaN where nothing was named: JSON has neither.
+    finite = {key: value if math.isfinite(value) else None for key, value in numbers.items()}
+    return {**plain, **finite, "section": section.title}

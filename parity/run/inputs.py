@@ -1,0 +1,92 @@
+"""What a run is given: weights that were checked, images or a stand-in, labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import weight_port
+from parity import images, seeded
+from parity.run.results import FRAMEWORKS, Subject
+from weight_port import arch
+from weight_port.conversion.recognise import recognise
+from weight_port.formats.files import open_checkpoint
+
+COUNT = 4  # images where none are given
+Say = Callable[[str], None]
+
+
+class UsageError(Exception):
+    """The command's words are wrong."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """The user's words about one model; None and nothing where they said nothing."""
+
+    weights: Path | None = None
+    torch_weights: Path | None = None
+    images: Sequence[Path] = ()
+    size: int | None = None  # the network's own
+    seed: int = 0
+
+
+def check_weights(path: Path, model: str) -> weight_port.Detection:
+    """Refuse, before anything runs, a checkpoint that is not the named model's.
+
+    Raises UsageError for another network's, weight_port.WeightPortError for a damaged one.
+    """
+    seen = recognise(open_checkpoint(path).contents)
+    found = seen.found
+    if model != found.architecture and model not in found.twins:
+        raise UsageError(f"{path}: holds {found.architecture}, not {model}")
+    weight_port.check(seen.tensors, found)
+    return found
+
+
+def _batch(given: Given, model: str, channels: int, where: str) -> np.ndarray:
+    row = arch.architecture(model)
+    size = row.size if given.size is None else given.size
+    if row.fixed and size != row.size:
+        raise UsageError(f"{model}: takes images of {row.size} pixels alone, not {size}")
+    if not given.images:
+        return images.made(COUNT, channels, size, given.seed)
+    if channels != 3:
+        raise UsageError(f"{where}: takes {channels} channels; photographs have 3")
+    return images.batch(given.images, size)
+
+
+def subject(model: str, given: Given, folder: Path, say: Say) -> Subject:
+    """A model with its weights, images and labels; seeded weights are made in ``folder``.
+
+    Raises UsageError, images.ImageError, weight_port.WeightPortError or launch.WorkerError.
+    """
+    if given.weights is None and given.torch_weights is not None:
+        raise UsageError("--torch-weights is your port of --weights: name those too")
+    path = given.weights
+    if path is None:
+        path = folder / f"{model}-seed{given.seed}.pdparams"
+        batch = _batch(given, model, arch.architecture(model).in_channels, model)
+        say(f"{model}: weights drawn from seed {given.seed}, calibrated in Paddle")
+        seeded.make(model, batch, path, seed=given.seed)
+        found = check_weights(path, model)
+    else:
+        found = check_weights(path, model)
+        batch = _batch(given, model, found.in_channels, str(path))
+    weights = dict.fromkeys(FRAMEWORKS, path)
+    if given.torch_weights is not None:
+        weights["torch"] = given.torch_weights
+        port = check_weights(given.torch_weights, model)
+        if (port.num_classes, port.in_channels) != (found.num_classes, found.in_channels):
+            raise UsageError(
+                f"{given.torch_weights}: {port.num_classes} classes of {port.in_channels} "
+                f"channels, {path}: {found.num_classes} of {found.in_channels}"
+            )
+    labels = np.random.default_rng(given.seed).integers(found.num_classes, size=len(batch))
+    origin = {side: str(file) for side, file in weights.items()}
+    if given.weights is None:
+        origin = dict.fromkeys(FRAMEWORKS, f"drawn from seed {given.seed}, calibrated in Paddle")
+    return Subject(model, weights, batch, labels.astype(np.int64), origin)

@@ -1,0 +1,85 @@
+"""What a parity run found, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from parity.comparison.compare import Comparison
+from parity.run.plan import Options, Section
+
+FRAMEWORKS = ("torch", "paddle")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What both frameworks run."""
+
+    model: str
+    weights: Mapping[str, Path]  # by framework; in any format and dialect
+    images: np.ndarray  # (N, C, H, W) float32
+    labels: np.ndarray  # (N,) int64
+    origin: Mapping[str, str]  # what the report says of the weights
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where they run: cpu or gpu, and a framework's interpreter where it is another one."""
+
+    device: str = "cpu"
+    pythons: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Whether both frameworks see the same things in the images."""
+
+    images: int
+    top1: int  # images of which the first class is the same
+    top5: float  # share of the first five classes that both have, over all images
+
+
+@dataclass(frozen=True)
+class Found:
+    """A section's comparisons in order; ``error`` where a framework could not run it."""
+
+    section: Section
+    outputs: tuple[Comparison, ...] = ()
+    error: str = ""
+    ranking: Ranking | None = None
+    cause: dict[str, Any] | None = None  # see ``cause.find``
+
+    @property
+    def passed(self) -> bool:
+        """Every output is within its tolerance, and there is one."""
+        return not self.error and bool(self.outputs) and all(o.passed for o in self.outputs)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run found."""
+
+    model: str
+    images: tuple[int, ...]  # shape of the batch
+    images_sha256: str
+    weights: Mapping[str, str]
+    options: Options
+    device: str
+    said: Mapping[str, Mapping[str, Any]]  # version, gpu and switches, by framework
+    threads: int
+    found: tuple[Found, ...]
+    epsilon_effect: float | None  # relative L2 that torch's own epsilon adds in float64
+
+    @property
+    def passed(self) -> bool:
+        """Every section passed, and there is one."""
+        return bool(self.found) and all(found.passed for found in self.found)
+
+    @property
+    def different(self) -> bool:
+        """Some output that was compared failed; without one, what failed could not be run."""
+        return any(not found.passed and not found.error for found in self.found)

@@ -1,0 +1,145 @@
+"""A parity run: both frameworks in processes of their own, every output compared as it comes."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import weight_port
+from parity.run import plan
+from parity.run.follower import Follower
+from parity.run.plan import Options
+from parity.run.results import FRAMEWORKS, Found, Machine, Report, Subject
+from parity.seeded import WORKERS
+from parity.workers.launch import Worker, available_threads
+from parity.workers.outputs import load_output
+from weight_port.conversion.recognise import recognise
+from weight_port.formats import safetensors
+from weight_port.formats.files import open_checkpoint
+
+# Both are on by default where a GPU has TF32; the workers set them run by run.
+_TF32 = {"NVIDIA_TF32_OVERRIDE": None}
+Say = Callable[[str], None]
+
+
+def digest(images: np.ndarray) -> str:
+    """SHA-256 of a batch's bytes: two halves of a run that were given the same have the same."""
+    return hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest()
+
+
+def write_inputs(path: Path, subject: Subject) -> None:
+    """The file that both workers read."""
+    with open(path, "wb") as stream:
+        safetensors.write(stream, {"images": subject.images, "labels": subject.labels})
+
+
+def job(
+    framework: str,
+    subject: Subject,
+    options: Options,
+    machine: Machine,
+    roots: Mapping[str, Path],
+    inputs: Path,
+    turn: Path | None,
+) -> dict[str, Any]:
+    """What a worker is told: every run with its folders; Paddle's are where layers are fed from."""
+    runs = plan.runs(framework, subject.model, options)
+    for run in runs:
+        for key, root in (("out", framework), ("inputs", framework), ("feed", "paddle")):
+            run[key] = run[key] and str(roots[root] / run[key])
+        run["after"] = run["after"] and str(roots["paddle"] / run["after"])
+    return {
+        "task": "runs",
+        "architecture": subject.model,
+        "weights": str(subject.weights[framework]),
+        "inputs": str(inputs),
+        "device": machine.device,
+        "turn": turn and str(turn),
+        "runs": runs,
+    }
+
+
+def tensors(subject: Subject) -> dict[str, dict[str, np.ndarray]]:
+    """Each framework's weights under the scheme's names and in its layout."""
+    found = {}
+    for side, path in subject.weights.items():
+        seen = recognise(open_checkpoint(path).contents, architecture=subject.model)
+        found[side] = weight_port.convert(
+            seen.tensors, "paddle1", architecture=subject.model, allow_mismatch=True
+        )
+    return {side: dict(arrays) for side, arrays in found.items()}
+
+
+def compare_sections(model: str, options: Options, follower: Follower, say: Say) -> Iterator[Found]:
+    """Every section in turn."""
+    sections = plan.sections(model, options)
+    for number, section in enumerate(sections):
+        later = {(other.kind, other.mode) for other in sections[number + 1 :]}
+        say(f"{model}: {section.title}")
+        yield follower.section(model, section, last=(section.kind, section.mode) not in later)
+
+
+def epsilon_effect(root: Path) -> float | None:
+    """How far PyTorch's float64 logits move with its own epsilon; None where that was not run."""
+    own = load_output(root / plan.OWN_EPSILON, "logits")
+    ours = load_output(root / plan.folder("forward", "eval", plan.REFERENCE), "logits")
+    if own is None or ours is None:
+        return None
+    ours = ours[: len(own)]
+    return float(np.linalg.norm(own - ours) / np.linalg.norm(ours))
+
+
+def start(
+    framework: str, job: Mapping[str, Any], options: Options, machine: Machine, threads: int
+) -> Worker:
+    """A framework's worker on its job."""
+    extra = _TF32 if "tf32" in options.precisions else None
+    python = machine.pythons.get(framework)
+    return Worker(WORKERS[framework], job, python=python, threads=threads, extra=extra)
+
+
+def run(
+    subject: Subject,
+    options: Options = Options(),  # noqa: B008  # frozen
+    machine: Machine = Machine(),  # noqa: B008
+    say: Say = lambda _: None,
+) -> Report:
+    """Run and compare. Raises WorkerError where a framework can't run at all."""
+    threads = available_threads()
+    with tempfile.TemporaryDirectory(prefix="resnet-parity-") as name, contextlib.ExitStack() as on:
+        folder = Path(name)
+        inputs, roots = folder / "inputs.safetensors", {f: folder / f for f in FRAMEWORKS}
+        write_inputs(inputs, subject)
+        workers = {}
+        for side in FRAMEWORKS:
+            told = job(side, subject, options, machine, roots, inputs, folder / "turn")
+            workers[side] = on.enter_context(start(side, told, options, machine, threads))
+
+        def check() -> None:
+            for worker in workers.values():
+                if worker.failed():
+                    worker.result()
+
+        weights = cache(lambda: tensors(subject))
+        follower = Follower(roots, weights, subject.images, check, keep=False)
+        found = tuple(compare_sections(subject.model, options, follower, say))
+        said = {side: worker.result() for side, worker in workers.items()}
+        return Report(
+            model=subject.model,
+            images=tuple(subject.images.shape),
+            images_sha256=digest(subject.images),
+            weights=subject.origin,
+            options=options,
+            device=machine.device,
+            said=said,
+            threads=threads,
+            found=found,
+            epsilon_effect=epsilon_effect(roots["torch"]),
+        )

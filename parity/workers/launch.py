@@ -1,0 +1,179 @@
+"""Worker processes: one framework each, an explicit environment, JSON in and JSON out.
+
+The parent imports neither framework: ``import paddle`` sets ``OMP_NUM_THREADS=1`` for every
+child, and GPU builds of the two clash in one process.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+# What could make two runs differ without being in their record.
+_DROPPED = ("FLAGS_", "OMP_", "KMP_", "GOMP_", "MKL_", "ONEDNN_", "DNNL_", "TORCH_", "GLOG_")
+
+
+_HERE = Path(__file__).resolve().parents[2]
+
+
+class WorkerError(Exception):
+    """A worker process failed; the message holds the end of what it printed."""
+
+
+# Added on both frameworks' side, by the CPU's maker. The MKL that Paddle's wheel bundles takes a
+# slow path on AMD unless told that AVX2 is there: a matrix product of 77 GFLOP/s instead of 189,
+# a ResNet-50 of 146 ms instead of 71 (paddlepaddle 3.3.1, two cores). torch's MKL is newer and
+# does not look at the variable; on Intel's CPUs it would switch AVX-512 off.
+VENDOR_SETTINGS = {"AuthenticAMD": {"MKL_DEBUG_CPU_TYPE": "5"}}
+
+# What tells glibc's allocator (mallopt(3)); others don't look. "keep" gives no memory back to the
+# system between passes: on two cores that took torch from 2264 to 1371 ms at batch 32 and Paddle
+# from 3097 to 2079 (forward passes of resnet50).
+ALLOCATORS: dict[str, dict[str, str]] = {
+    "default": {},
+    "keep": {
+        "MALLOC_MMAP_MAX_": "0",
+        "MALLOC_TRIM_THRESHOLD_": "100000000000",
+        "MALLOC_TOP_PAD_": "67108864",
+    },
+}
+
+
+def cpu_information(field: str) -> str:
+    """A field of Linux's /proc/cpuinfo, such as "model name"; "" where there is none."""
+    information = Path("/proc/cpuinfo")
+    for line in information.read_text().splitlines() if information.exists() else ():
+        name, _, value = line.partition(":")
+        if name.strip() == field:
+            return value.strip()
+    return ""
+
+
+def settings(threads: int) -> dict[str, str]:
+    """The variables that a worker's environment adds: on both frameworks' side the same."""
+    return {
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        "NVIDIA_TF32_OVERRIDE": "0",  # float32 is float32, also on GPUs with TF32
+        "GLOG_minloglevel": "2",  # Paddle's start-up notes
+        "PYTHONHASHSEED": "0",
+        **VENDOR_SETTINGS.get(cpu_information("vendor_id"), {}),
+    }
+
+
+def available_threads() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def environment(threads: int, extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
+    """The parent's environment without what tunes the frameworks, plus ``settings``."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(_DROPPED)}
+    wanted = {**kept, **settings(threads), **(extra or {})}
+    return {key: value for key, value in wanted.items() if value is not None}
+
+
+class Worker:
+    """``python -m module JOB RESULT`` in a process of its own; use it in a ``with`` block.
+
+    ``job`` is written to JOB as JSON. ``python`` is the interpreter of another environment, where
+    the framework lives in one; it takes this package from here. ``extra`` adds variables to the
+    environment, None takes one out.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        job: Mapping[str, Any],
+        *,
+        python: str | Path | None = None,
+        threads: int | None = None,
+        extra: Mapping[str, str | None] | None = None,
+    ) -> None:
+        self._module = module
+        self._folder = tempfile.TemporaryDirectory(prefix="resnet-parity-")
+        self._result, self._log = (Path(self._folder.name, n) for n in ("result.json", "log"))
+        job_file = Path(self._folder.name, "job.json")
+        job_file.write_text(json.dumps(job))
+        variables = environment(threads or available_threads(), extra)
+        if python is not None:
+            variables["PYTHONPATH"] = os.pathsep.join(
+                filter(None, (str(_HERE), variables.get("PYTHONPATH", "")))
+            )
+        command = [str(python or sys.executable), "-W", "ignore", "-m", module]
+        command += [str(job_file), str(self._result)]
+        try:
+            with open(self._log, "wb") as log:
+                self._process = subprocess.Popen(
+                    command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                )
+        except OSError as error:
+            self._folder.cleanup()
+            raise WorkerError(f"{command[0]}: can't be run: {error.strerror}") from None
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._folder.cleanup()
+
+    def failed(self) -> bool:
+        """Whether it has ended without a result."""
+        return self._process.poll() is not None and (
+            self._process.returncode != 0 or not self._result.exists()
+        )
+
+    def result(self, timeout: float | None = None) -> dict[str, Any]:
+        """The JSON object that it wrote to RESULT, once it ends.
+
+        Raises WorkerError where it failed or takes more than ``timeout`` seconds.
+        """
+        try:
+            status = self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise WorkerError(f"{self._module}: no result after {timeout:.0f} s") from None
+        if self.failed():
+            said = self._log.read_text(errors="replace").strip().splitlines()[-12:]
+            raise WorkerError(f"{self._module}: exit status {status}\n" + "\n".join(said))
+        found: dict[str, Any] = json.loads(self._result.read_text())
+        return found
+
+
+def run_worker(
+    module: str,
+    job: Mapping[str, Any],
+    *,
+    python: str | Path | None = None,
+    threads: int | None = None,
+    extra: Mapping[str, str | None] | None = None,
+    timeout: float | None = None,
+) -> dict[str, Any]:
+    """Run a Worker to its end; returns its result. Raises WorkerError."""
+    with Worker(module, job, python=python, threads=threads, extra=extra) as worker:
+        return worker.result(timeout)
+
+
+def serve(work: Any) -> None:
+    """The other end, in the worker: ``work(job)`` with the job from argv, its result to a file."""
+    job_file, result_file = map(Path, sys.argv[1:3])
+    result_file.write_text(json.dumps(work(json.loads(job_file.read_text()))))
+    leave_quickly()
+
+
+def leave_quickly() -> None:
+    """Call it last: on its way out the interpreter would go through all that a framework's import
+    has made, for 0.5 s (torch 2.14.1, paddle 3.3.1, Python 3.11).
+
+    Not in one of several workers: there Paddle once ended in a segmentation fault, presumably since
+    its process group was not collected.
+    """
+    gc.freeze()

@@ -1,0 +1,143 @@
+"""The record behind the README's table of networks: complete, current, honest about failures."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from benchmarks.readme import __main__ as readme
+from parity import survey
+from weight_port import arch
+
+RECORD = readme.RESULTS / "parity" / "networks.json"
+
+
+def test_the_record_has_every_network_and_each_is_the_same_in_both_frameworks() -> None:
+    record = json.loads(RECORD.read_text())
+    assert [row["name"] for row in record["networks"]] == list(arch.ARCHITECTURES)
+    for row in record["networks"]:
+        assert row["equal"] is True, row["name"]
+        assert 0 <= row["logits"] <= survey.LOGITS, row["name"]
+        assert 0 < row["gradients"] <= survey.GRADIENTS, row["name"]
+        assert row.items() >= survey.described(row["name"]).items()
+    assert record["context"]["system"]["cpu"]
+    assert set(record["frameworks"]) == {"torch", "paddle"}
+
+
+def test_a_network_is_described_by_the_tables() -> None:
+    found = survey.described("resnet50")
+    assert (found["parameters"], found["multiply_adds"]) == (25_557_032, 4_089_184_256)
+    assert (found["weighted_layers"], found["year"], found["size"]) == (50, 2015, 224)
+    assert {"torchvision", "timm", "paddle1"} <= set(found["dialects"])
+    assert survey.described("resnext50_32x4d")["year"] == 2017
+
+
+def test_a_run_is_kept_and_a_bound_that_is_passed_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "new" / "networks.json"
+    assert survey.main(["resnet20", "plain18", "--out", str(out)]) == 0
+    assert "2 networks, 2 equal" in capsys.readouterr().out
+    rows = json.loads(out.read_text())["networks"]
+    assert [row["name"] for row in rows] == ["resnet20", "plain18"]
+    for row in rows:
+        assert row["equal"]
+        assert 0 < row["logits"] <= 1e-13
+        assert 0 < row["gradients"] <= 1e-11
+    for bound in ("LOGITS", "GRADIENTS"):
+        with monkeypatch.context() as patched:
+            patched.setattr(survey, bound, 1e-30)
+            assert survey.main(["resnet20", "--out", str(out)]) == 1
+        assert "not equal: resnet20" in capsys.readouterr().out
+
+
+def test_what_was_not_run_is_not_equal() -> None:
+    class Report:
+        found = ()
+        passed = True
+
+    found = survey.measured(Report())
+    assert found == {"logits": None, "gradients": None, "equal": False}
+
+
+def test_not_a_number_is_not_equal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Output:
+        def __init__(self, what: str) -> None:
+            self.what = what
+
+    class Seen:
+        relative_l2 = math.nan
+
+    class Section:
+        outputs = (Output("logits"), Output("gradient"))
+
+    class Found:
+        section = Section
+        outputs = (Seen, Seen)
+
+    class Report:
+        found = (Found,)
+        passed = True
+
+    assert survey.measured(Report())["equal"] is False
+
+
+def test_unknown_networks_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        survey.main(["resnet51", "--out", str(tmp_path / "x.json")])
+    assert ended.value.code == 2
+    assert "unknown: resnet51" in capsys.readouterr().err
+
+
+def made(names: list[str], commit: str = "a", **more: object) -> dict:
+    return {
+        "schema": 1, "kind": "networks", "frameworks": {}, "precision": "float64", "size": 64,
+        "bounds": {}, "context": {"commit": commit, "system": {"cpu": "x"}, "date": "now"},
+        "networks": [{"name": name, "equal": True} for name in names], **more,
+    }  # fmt: skip
+
+
+def test_rows_are_added_in_the_tables_order_each_with_its_commit() -> None:
+    old = made(["resnet18", "plain18", "gone"])
+    busy = {"commit": "b", "system": {"cpu": "x", "load": [9.0]}}
+    found = survey.added(old, made(["resnet34", "plain18"], context=busy))
+    rows = [(row["name"], row["commit"]) for row in found["networks"]]
+    assert rows == [("resnet18", "a"), ("resnet34", "b"), ("plain18", "b")]
+    again = survey.added(found, made(["vgg11"], "c"))
+    rows = [(row["name"], row["commit"]) for row in again["networks"]]
+    assert rows == [("resnet18", "a"), ("resnet34", "b"), ("plain18", "b"), ("vgg11", "c")]
+
+
+@pytest.mark.parametrize("key", ["frameworks", "size", "bounds", "schema", "precision"])
+def test_rows_of_unlike_runs_are_not_put_together(key: str) -> None:
+    with pytest.raises(survey.RecordError, match=f"its {key} are not those of now"):
+        survey.added(made(["resnet18"], **{key: 0}), made(["plain18"]))
+
+
+def test_another_machine_is_another_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = made(["resnet18"], context={"commit": "a", "system": {"cpu": "y"}})
+    with pytest.raises(survey.RecordError, match="its cpu are not those of now"):
+        survey.added(other, made(["plain18"]))
+    path = tmp_path / "networks.json"
+    path.write_text("no record")
+    assert survey.main(["resnet20", "--add", "--out", str(path)]) == 2
+    assert path.read_text() == "no record"
+    assert "parity.survey: " in capsys.readouterr().err
+
+
+def test_an_unlike_record_is_refused_before_anything_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("it ran")
+
+    monkeypatch.setattr(survey, "run", never)
+    path = tmp_path / "networks.json"
+    kept = json.dumps(made(["resnet18"]))  # of a machine called x
+    path.write_text(kept)
+    assert survey.main(["resnet20", "--add", "--out", str(path)]) == 2
+    assert "not those of now: run all" in capsys.readouterr().err
+    assert path.read_text() == kept

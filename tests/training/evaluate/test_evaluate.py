@@ -1,0 +1,108 @@
+"""Both frameworks on the same test images: counts, confusion, disagreements, pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import paddle_impl
+import pytorch_impl
+import weight_port
+from parity.diagnosis.view import relative
+from training.data import batches
+from training.data import cifar as data
+from training.data.cifar import CLASSES
+from training.evaluate import __main__ as evaluate
+from training.evaluate import record as evaluate_record
+from training.loop import epochs
+from training.loop import epochs as start
+from training.loop.side import How
+from training.loop.side_torch import TorchSide
+from training.settings import DEFAULTS
+
+
+def logits_of(chosen: list[int]) -> np.ndarray:
+    return np.eye(len(CLASSES), dtype=np.float32)[chosen]
+
+
+def test_counts_confusion_and_disagreements_by_hand() -> None:
+    labels = np.array([0, 0, 1, 2])
+    found = evaluate_record.compare(
+        {"torch": logits_of([0, 1, 1, 2]), "paddle": logits_of([0, 1, 3, 2]) * 1.5}, labels
+    )
+    torch, paddle = found["frameworks"].values()
+    assert (torch["right"], paddle["right"]) == (3, 2)
+    assert torch["by_class"][:3] == [0.5, 1.0, 1.0]
+    assert paddle["by_class"][:3] == [0.5, 0.0, 1.0]
+    assert torch["confusion"][0][:2] == [1, 1]
+    assert paddle["confusion"][1][3] == 1
+    assert np.sum(torch["confusion"]) == 4
+    assert found["disagreements"] == [{"image": 2, "truth": 1, "torch": 1, "paddle": 3}]
+    assert found["largest_difference"] == pytest.approx(1.5)
+    said = evaluate_record.text(found)
+    assert "image 2, automobile: torch automobile, paddle cat" in said
+    assert said.endswith("1 images differ")
+    assert "75.00%" in said
+    same = evaluate_record.compare({"torch": logits_of([0]), "paddle": logits_of([0])}, labels[:1])
+    assert evaluate_record.text(same).endswith("no image is seen otherwise")
+
+
+def test_a_port_of_the_same_weights_says_the_same(cifar: Path, tmp_path: Path, capsys) -> None:
+    weights = tmp_path / "resnet20.safetensors"
+    weight_port.write(weights, start.draw("resnet20", 0, 10))
+    out = tmp_path / "out"
+    words = [str(weights), "--data", str(cifar), "--limit", "600", "--out", str(out)]
+    assert evaluate.main(words) == 0
+    shown = capsys.readouterr().out
+    assert "right, of 600" in shown
+    record = json.loads((out / "evaluation.json").read_text())
+    torch, paddle = record["frameworks"].values()
+    assert torch == paddle
+    assert np.sum(torch["confusion"]) == record["images"] == 600
+    assert 0 < record["largest_difference"] < 1e-4
+    for name in ("confusion.png", "samples.png"):
+        with Image.open(out / name) as picture:
+            assert min(picture.size) > 500
+            assert len(picture.convert("RGB").getcolors(1 << 24)) > 20
+
+
+def test_weights_are_those_of_the_network_that_was_trained(
+    cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """plain20 has the tensors of resnet20: what a training writes says which it was."""
+    settings = {**DEFAULTS, "model": "plain20"}
+    state = epochs.begin(settings)
+    epochs.write(tmp_path, state)
+    written, bare = tmp_path / epochs.WEIGHTS, tmp_path / "bare.safetensors"
+    weight_port.write(bare, state.weights)
+    for implementation in (pytorch_impl, paddle_impl):
+        assert implementation.load(written).architecture == "plain20"
+        assert implementation.load(bare).architecture == "resnet20"
+        assert implementation.load(written, architecture="resnet20").architecture == "resnet20"
+    logits = evaluate_record.scores(written, "plain20", cifar, 20)
+    images = batches.normalised(epochs.limited(data.load(cifar, "test"), 20).images)
+    for name, like in (("plain20", True), ("resnet20", False)):
+        side = TorchSide({**settings, "model": name}, How(threads=1))
+        side.put(state.weights, {})
+        for found in logits.values():
+            assert (relative(found, side.logits(images)) < 1e-3) == like, name
+    asked = []
+    monkeypatch.setattr(evaluate, "scores", lambda _, name, *rest: asked.append(name) or logits)
+    words = ["--data", str(cifar), "--limit", "20"]
+    for more in ([str(written)], [str(bare)], [str(bare), "--architecture", "plain20"]):
+        assert evaluate.main([*more, *words]) == 0
+    assert asked == ["plain20", "resnet20", "plain20"]
+
+
+def test_what_is_no_network_is_an_error(cifar: Path, tmp_path: Path, capsys) -> None:
+    weight_port.write(tmp_path / "x.safetensors", {"a": np.ones(3, np.float32)})
+    assert evaluate.main([str(tmp_path / "x.safetensors"), "--data", str(cifar)]) == 2
+    assert "fit no network" in capsys.readouterr().err
+    weights = tmp_path / "large.safetensors"
+    weight_port.write(weights, start.draw("resnet20", 0, 7))
+    assert evaluate.main([str(weights), "--data", str(cifar), "--limit", "5"]) == 2
+    assert "could not score" in capsys.readouterr().err

@@ -1,0 +1,157 @@
+"""A port of real Paddle 1.x programs: their variable files, their names, their outputs.
+
+``oracle_1x.py`` builds, runs and saves the program in a process of its own; what it gives does
+not depend on weight_port or on our models.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import numpy as np
+import paddle
+import pytest
+import torch
+import torchvision
+
+import paddle_impl
+import pytorch_impl
+import weight_port
+from parity.workers.launch import available_threads, environment
+from tests import ROOT
+from weight_port import arch
+
+TENSORS = {50: 267, 101: 522, 152: 777}
+# Of a probability. At depth 152 float32 alone moves them by up to 7e-4 of themselves, in both
+# frameworks, from what the same weights give in float64.
+ABSOLUTE, RELATIVE = 1e-5, 5e-3
+
+
+@pytest.fixture(scope="session", params=TENSORS, ids=str)
+def oracle(request, tmp_path_factory) -> Iterator[SimpleNamespace]:
+    """``depth``, ``weights`` (a folder), ``images`` (3, 3, 64, 64) and ``softmax`` (3, 1000)."""
+    folder = tmp_path_factory.mktemp(f"oracle{request.param}")
+    command = [sys.executable, "-W", "ignore", str(ROOT / "tests" / "helpers" / "oracle_1x.py")]
+    done = subprocess.run(
+        [*command, str(request.param), str(folder)],
+        # save_vars and the ops of 1.x need the old program format.
+        env=environment(available_threads(), {"FLAGS_enable_pir_api": "0"}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    images, softmax = (np.load(folder / f"{name}.npy") for name in ("images", "softmax"))
+    yield SimpleNamespace(
+        depth=request.param, weights=folder / "weights", images=images, softmax=softmax
+    )
+    shutil.rmtree(folder)  # up to 240 MB
+
+
+@pytest.fixture(scope="session")
+def ported(oracle) -> pytorch_impl.ResNet:
+    """The folder of variable files in ``pytorch_impl``."""
+    return pytorch_impl.load(oracle.weights)
+
+
+at_depth_50 = pytest.mark.parametrize("oracle", [50], indirect=True, ids=str)
+
+
+def check_softmax(ours: np.ndarray, theirs: np.ndarray) -> None:
+    assert ours.dtype == theirs.dtype == np.float32
+    assert ours.shape == theirs.shape
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=ABSOLUTE)
+    np.testing.assert_allclose(ours, theirs, rtol=RELATIVE, atol=0)
+    np.testing.assert_array_equal(ours.argmax(axis=1), theirs.argmax(axis=1))
+
+
+def torch_softmax(model: torch.nn.Module, images: np.ndarray) -> np.ndarray:
+    with torch.inference_mode():
+        return pytorch_impl.softmax(model.eval()(torch.from_numpy(images))).numpy()
+
+
+def test_the_folder_holds_exactly_the_tensors_of_the_scheme(oracle) -> None:
+    tensors = weight_port.read(oracle.weights)
+    assert len(tensors) == len(list(oracle.weights.iterdir())) == TENSORS[oracle.depth]
+    wanted = {p.name: p.shape for p in arch.parameters(f"resnet{oracle.depth}")}
+    assert {name: array.shape for name, array in tensors.items()} == wanted
+    assert {array.dtype.name for array in tensors.values()} == {"float32"}
+    # No two alike, or a swap would go unseen.
+    assert len({array.tobytes() for array in tensors.values()}) == len(tensors)
+    found = weight_port.detect(tensors)
+    assert (found.dialect, found.architecture) == ("paddle1", f"resnet{oracle.depth}")
+
+
+def test_paddle_reads_the_same_numbers(oracle) -> None:
+    tensors = weight_port.read(oracle.weights)
+    for name in ("conv1_weights", "bn5c_branch2c_variance", "fc_0.w_0"):
+        theirs = paddle.load(str(oracle.weights / name)).numpy()
+        np.testing.assert_array_equal(tensors[name], theirs)
+
+
+def test_the_softmax_says_something(oracle) -> None:
+    """Or equal outputs would be no proof."""
+    softmax = oracle.softmax
+    np.testing.assert_allclose(softmax.sum(axis=1), 1, rtol=1e-5)
+    assert 3 / 1000 < softmax.max() < 0.5  # neither uniform nor saturated
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert np.abs(softmax[one] - softmax[other]).max() > 100 * ABSOLUTE
+    first, second = np.sort(softmax)[:, [-1, -2]].T
+    assert (first - second > 5 * ABSOLUTE).all()  # equal argmax is no accident
+    assert len(set(softmax.argmax(axis=1))) > 1
+    variances = weight_port.read(oracle.weights)["bn4a_branch2a_variance"]
+    assert np.ptp(variances) > 0.01  # calibrated, not left at 1
+
+
+def test_pytorch_impl_gives_the_programs_softmax(oracle, ported) -> None:
+    check_softmax(torch_softmax(ported, oracle.images), oracle.softmax)
+
+
+@at_depth_50
+def test_paddle_impl_gives_the_programs_softmax(oracle) -> None:
+    model = paddle_impl.load(oracle.weights)
+    with paddle.no_grad():
+        ours = paddle_impl.softmax(model(paddle.to_tensor(oracle.images))).numpy()
+    check_softmax(ours, oracle.softmax)
+
+
+@at_depth_50
+def test_torchvision_gives_the_programs_softmax(oracle, tmp_path) -> None:
+    path = tmp_path / "torchvision.pth"
+    weight_port.convert_file(oracle.weights, path, "torchvision")
+    model = getattr(torchvision.models, f"resnet{oracle.depth}")()
+    model.load_state_dict(torch.load(path, weights_only=True), strict=True)
+    path.unlink()
+    check_softmax(torch_softmax(model, oracle.images), oracle.softmax)
+
+
+def swap(model: torch.nn.Module, one: str, other: str) -> None:
+    state = model.state_dict()
+    assert state[one].shape == state[other].shape
+    kept = state[one].clone()
+    state[one].copy_(state[other])
+    state[other].copy_(kept)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("res2b.branch2b.conv.weight", "res2c.branch2b.conv.weight"),
+        ("res4a.branch2a.bn.running_mean", "res4a.branch2b.bn.running_mean"),
+        ("res5c.branch2a.bn.running_var", "res5c.branch2b.bn.running_var"),
+    ],
+)
+def test_two_tensors_of_one_shape_swapped_break_it(oracle, ported, one: str, other: str) -> None:
+    swap(ported, one, other)
+    try:
+        broken = torch_softmax(ported, oracle.images)
+    finally:
+        swap(ported, one, other)
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        check_softmax(broken, oracle.softmax)
+    assert np.abs(broken - oracle.softmax).max() > 10 * ABSOLUTE
+    check_softmax(torch_softmax(ported, oracle.images), oracle.softmax)

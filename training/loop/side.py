@@ -1,0 +1,116 @@
+"""What the loop asks of a framework, and the names that pass between them. No framework here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from parity.workers.worker import scheme
+from training.errors import CheckpointError, TrainingError
+from weight_port.dialects import keys
+
+Tensors = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class How:
+    """How a process computes: unlike the settings of a training, free to change when it goes on."""
+
+    threads: int  # of each worker
+    workers: int = 1  # processes that share every batch
+    precision: str = "float32"  # bfloat16: autocast's
+    channels_last: bool = False  # images and convolutions in NHWC; their values are the same
+    device: str = "cpu"  # or "gpu", one for each worker
+
+    @property
+    def dtype(self) -> Any:
+        """NumPy's, of weights, buffers and images; under autocast they stay float32."""
+        return np.dtype("float64" if self.precision == "float64" else "float32")
+
+
+class Side(Protocol):
+    """A network in training in one framework; tensors go in and out under the scheme's names.
+
+    One of ``workers`` processes that train together, the ``rank``-th; 0 of 1 if it is alone. Each
+    holds the same weights and buffers. Batch norms take the statistics of a worker's own images:
+    neither framework synchronises them on CPUs, so it isn't done on GPUs either.
+    """
+
+    rank: int
+    workers: int
+
+    def put(self, weights: Tensors, momentum: Tensors) -> None:
+        """Take weights and SGD's buffers; no buffers: as before the first step."""
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Copies of all parameters and statistics."""
+
+    def momentum(self) -> dict[str, np.ndarray]:
+        """Copies of SGD's buffers, of every parameter that has one."""
+
+    def step(
+        self, images: np.ndarray, labels: np.ndarray, rate: float, whole: int
+    ) -> tuple[float, int]:
+        """A step of SGD on a batch of ``whole`` images, of which this worker has these.
+
+        The mean loss of the batch before it, and how many were right.
+        """
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """(N, classes) in evaluation mode, float64 where the weights are, else float32."""
+
+    def summed(self, values: list[float]) -> list[float]:
+        """The sums over all workers, in float64, in each of them."""
+
+    def save(self, folder: Path, weights: Tensors, momentum: Tensors) -> None:
+        """Write the files in which the framework's users keep a network and its optimizer."""
+
+    def saved(self, path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Weights and SGD's buffers from such files. Raises CheckpointError."""
+
+    def average_statistics(self) -> None:
+        """Give every worker the mean of all workers' running means and variances."""
+
+
+def check_gpu(number: int, count: int, framework: str) -> None:
+    """Raises TrainingError where a worker's GPU, counted from 0, is not among ``count``."""
+    if number >= count:
+        raise TrainingError(
+            f"--device gpu: {framework} sees {count} GPUs, and this worker needs GPU {number}; "
+            "fewer --workers, or --device cpu"
+        )
+
+
+def cast(tensors: Tensors, dtype: Any) -> Tensors:
+    """The tensors in ``dtype``; uncopied where they have it."""
+    return {name: array.astype(dtype, copy=False) for name, array in tensors.items()}
+
+
+def named(dialect: str, architecture: str, tensors: Tensors) -> dict[str, np.ndarray]:
+    """Copies of a framework's tensors under the scheme's names and in its layout."""
+    found = scheme(dialect, architecture, tensors)
+    return {name: np.array(array, order="C") for name, array in found}
+
+
+def check_shapes(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raises CheckpointError where SGD's buffers, by parameter, are not those of the parameters."""
+    wrong = [
+        key for key, value in found.items() if list(value.shape) != list(wanted[key].shape)
+    ] or sorted(set(wanted) - set(found))
+    if found and wrong:
+        raise CheckpointError(f"{path}: SGD's buffers are wrong or missing of {', '.join(wrong)}")
+
+
+def keyed(dialect: str, architecture: str, tensors: Tensors) -> dict[str, np.ndarray]:
+    """The way back: those of the scheme's tensors that are given, under the framework's keys."""
+    return {
+        key: np.ascontiguousarray(
+            tensors[entry.name].transpose(entry.order) if entry.order else tensors[entry.name]
+        )
+        for key, entry in keys.keys(dialect, architecture).items()
+        if entry.parameter is not None and entry.name in tensors
+    }

@@ -1,0 +1,242 @@
+"""``weight-port convert``: one file, or many in parallel processes."""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from weight_port.errors import WeightPortError
+from weight_port.formats.table import FORMATS
+from weight_port.storage import digest
+from weight_port.terminal import plain, say, say_json
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from weight_port.conversion.convert_file import Ported
+
+
+@dataclass(frozen=True)
+class Task:
+    """One conversion; plain data, for a process of its own."""
+
+    source: Path
+    destination: Path
+    to: str
+    dialect: str | None
+    architecture: str | None
+    include_top: bool
+    force: bool
+    linear_layout: str | None
+    fold: bool
+    allow_mismatch: bool
+
+    def run(self) -> dict[str, Any]:
+        """Convert; returns what was done. Raises WeightPortError and OSError."""
+        sha256 = digest.start(self.source, self.destination)  # while NumPy is being imported
+        from weight_port.conversion.convert_file import convert_file
+
+        done = convert_file(
+            self.source,
+            self.destination,
+            self.to,
+            dialect=self.dialect,
+            architecture=self.architecture,
+            include_top=self.include_top,
+            force=self.force,
+            linear_layout=self.linear_layout,
+            fold=self.fold,
+            allow_mismatch=self.allow_mismatch,
+            sha256=sha256,
+        )
+        return _report(self, done)
+
+
+def _report(task: Task, done: Ported) -> dict[str, Any]:
+    found = done.source
+    return {
+        "source": str(task.source),
+        "destination": str(task.destination),
+        "to": task.to,
+        "architecture": found.architecture if found else None,
+        "dialect": found.dialect if found else None,
+        "reason": found.reason if found else None,
+        "tensors": done.tensors,
+        "counters_made": done.counters_made,
+        "left_out": list(done.dropped),
+        "notes": list(done.notes),
+    }
+
+
+def run(options: argparse.Namespace) -> int:
+    """Convert one file or many; returns the exit status. Raises WeightPortError for one."""
+    tasks = _tasks(options)
+    if options.out_dir is None:
+        done = tasks[0].run()
+        if options.json:
+            say_json({"done": [done], "failed": []})
+        else:
+            _print(done)
+        return 0
+    options.out_dir.mkdir(parents=True, exist_ok=True)
+    return _run_all(tasks, options)
+
+
+# -- what to convert
+
+
+def _tasks(options: argparse.Namespace) -> list[Task]:
+    if options.jobs < 1:
+        options.wrong_usage("--jobs: at least 1")
+    if options.to == "raw" and (options.dialect or options.architecture or options.no_top):
+        options.wrong_usage("--to raw changes nothing: no --from, --architecture or --no-top")
+    if options.to != "raw" and options.linear_layout:
+        options.wrong_usage("--linear-layout goes with --to raw; a dialect has its own layout")
+    if options.out_dir is None:
+        if len(options.paths) != 2:
+            options.wrong_usage("SRC and DST, or several SRC with --out-dir DIR --format FORMAT")
+        if options.format is not None:
+            options.wrong_usage("--format goes with --out-dir; the suffix of DST is its format")
+        return [_task(options, Path(options.paths[0]), Path(options.paths[1]))]
+    if options.format is None:
+        options.wrong_usage("--out-dir needs --format")
+    suffix = next(iter(FORMATS[options.format].suffixes), "")
+    tasks = [
+        _task(options, source, options.out_dir / f"{_stem(source)}{suffix}")
+        for source in _expand(options.paths)
+    ]
+    _check_distinct(tasks, options)
+    return tasks
+
+
+def _task(options: argparse.Namespace, source: Path, destination: Path) -> Task:
+    return Task(
+        source,
+        destination,
+        options.to,
+        options.dialect,
+        options.architecture,
+        not options.no_top,
+        options.force,
+        options.linear_layout,
+        options.fold,
+        options.allow_mismatch,
+    )
+
+
+def _expand(paths: list[str]) -> list[Path]:
+    """The sources, quoted globs expanded; a pattern that matches nothing stays, to fail."""
+    found: dict[Path, None] = {}
+    for path in paths:
+        matches = [] if Path(path).exists() else sorted(glob.glob(path, recursive=True))
+        found |= dict.fromkeys(map(Path, matches or [path]))
+    return list(found)
+
+
+def _stem(source: Path) -> str:
+    return source.name if source.is_dir() else source.stem
+
+
+def _check_distinct(tasks: list[Task], options: argparse.Namespace) -> None:
+    seen: dict[Path, Path] = {}
+    for task in tasks:
+        if other := seen.get(task.destination):
+            options.wrong_usage(f"{other} and {task.source} would both become {task.destination}")
+        seen[task.destination] = task.source
+
+
+# -- many
+
+
+def _run_all(tasks: list[Task], options: argparse.Namespace) -> int:
+    done: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
+    for count, (task, result) in enumerate(_results(tasks, options.jobs), start=1):
+        progress = f"[{count}/{len(tasks)}] {task.source}"
+        if isinstance(result, dict):
+            done.append(result)
+            _say_progress(f"{progress} -> {task.destination}: {result['tensors']} tensors", options)
+        else:
+            failed.append({"source": str(task.source), "error": str(result)})
+            _say_progress(f"{progress}: failed", options)
+            if options.debug:
+                traceback.print_exception(result)
+    if options.json:
+        say_json({"done": done, "failed": failed})
+    for failure in failed:
+        print(plain(f"weight-port: {_about(failure)}"), file=sys.stderr)
+    if failed:
+        print(f"weight-port: {len(failed)} of {len(tasks)} failed", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _about(failure: dict[str, str]) -> str:
+    source, error = failure["source"], failure["error"]
+    return error if error.startswith(source) else f"{source}: {error}"
+
+
+def _say_progress(line: str, options: argparse.Namespace) -> None:
+    if options.json:
+        print(plain(line), file=sys.stderr)
+    else:
+        say(line)
+        sys.stdout.flush()
+
+
+def _results(tasks: list[Task], jobs: int) -> Iterator[tuple[Task, dict[str, Any] | Exception]]:
+    """Every task with what it gave, as they end."""
+    if jobs > 1:
+        yield from _in_processes(tasks, jobs)
+        return
+    for task in tasks:
+        try:
+            yield task, task.run()
+        except (WeightPortError, OSError) as error:
+            yield task, error
+
+
+def _in_processes(
+    tasks: list[Task], jobs: int
+) -> Iterator[tuple[Task, dict[str, Any] | Exception]]:
+    """The same in ``jobs`` processes. One that dies fails what it had left."""
+    import multiprocessing  # which takes time to import, and which one job has no need of
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
+
+    # A new process and not a fork: forks of a process with threads can hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=context) as pool:
+        futures: dict[Future[dict[str, Any]], Task] = {pool.submit(t.run): t for t in tasks}
+        for future in as_completed(futures):
+            try:
+                yield futures[future], future.result()
+            except BrokenProcessPool:
+                yield futures[future], WeightPortError("its process died; out of memory?")
+            except (WeightPortError, OSError) as error:
+                yield futures[future], error
+
+
+# -- one
+
+
+def _print(done: dict[str, Any]) -> None:
+    source, to = done["source"], done["to"]
+    if done["dialect"] is None:
+        say(f"{source}: names and bytes as they are")
+    else:
+        say(f"{source}: {done['architecture']} in {done['dialect']} ({done['reason']})")
+    say(f"{done['destination']}: {done['tensors']} tensors in {to}")
+    for note in done["notes"]:
+        say(f"  note: {note}")
+    if done["counters_made"]:
+        say(f"  made: {done['counters_made']} × num_batches_tracked = 0, which Paddle has not")
+    left_out = done["left_out"]
+    if left_out:
+        some = ", ".join(left_out[:3]) + (" …" if len(left_out) > 3 else "")
+        say(f"  left out: {len(left_out)} tensors: {some}")

@@ -1,0 +1,154 @@
+"""``weight-port diff``: two checkpoints tensor by tensor, across formats and dialects."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weight_port import arch
+from weight_port.commands.statistics import difference
+from weight_port.conversion.recognise import Recognised, recognise
+from weight_port.dialects.keys import Key
+from weight_port.errors import DialectError
+from weight_port.formats.contents import Contents
+from weight_port.formats.files import open_checkpoint
+from weight_port.terminal import say, say_json
+
+
+@dataclass(frozen=True)
+class Side:
+    """One checkpoint's tensors by names that both share, in one layout."""
+
+    tensors: Mapping[str, np.ndarray]
+    keys: Mapping[str, str]  # from those names to the file's own
+    counters: frozenset[str]  # num_batches_tracked: torch has them, Paddle doesn't
+
+
+def _recognised(contents: Contents) -> Recognised | None:
+    try:
+        return recognise(contents)
+    except DialectError:
+        return None
+
+
+def _by_scheme(seen: Recognised) -> Side:
+    """By the scheme's names, axes in its order."""
+    entries = seen.found.keys(True)
+    names = {key: entries[key].name if key in entries else key for key in seen.tensors}
+    tensors = {
+        name: _in_scheme(seen.tensors[key], entries[key]) if key in entries else seen.tensors[key]
+        for key, name in names.items()
+    }
+    counters = frozenset(e.name for e in entries.values() if e.role == "counter")
+    return Side(tensors, {name: key for key, name in names.items()}, counters)
+
+
+def _in_scheme(array: np.ndarray, entry: Key) -> np.ndarray:
+    """The tensor with its axes in the scheme's order, where it has as many."""
+    whole = entry.order and array.ndim == len(entry.order)
+    return array.transpose(np.argsort(entry.order)) if whole else array
+
+
+def _as_they_are(contents: Contents) -> Side:
+    return Side(contents.tensors, {key: key for key in contents.tensors}, frozenset())
+
+
+def compare(first: Side, second: Side) -> dict[str, Any]:
+    """What differs: missing in the second, unexpected there, shapes, dtypes, values."""
+    optional = first.counters | second.counters
+    only_first = [n for n in first.tensors if n not in second.tensors and n not in optional]
+    only_second = [n for n in second.tensors if n not in first.tensors and n not in optional]
+    both = [name for name in first.tensors if name in second.tensors]
+    report: dict[str, Any] = {
+        "missing": {first.keys[n]: list(first.tensors[n].shape) for n in only_first},
+        "unexpected": {second.keys[n]: list(second.tensors[n].shape) for n in only_second},
+        "shapes": {},
+        "dtypes": {},
+        "values": {},
+        "compared": len(both),
+    }
+    for name in both:
+        a, b, key = first.tensors[name], second.tensors[name], _label(name, first, second)
+        if a.shape != b.shape:
+            report["shapes"][key] = [list(a.shape), list(b.shape)]
+            continue
+        if a.dtype != b.dtype:
+            report["dtypes"][key] = [str(a.dtype), str(b.dtype)]
+        found = difference(a, b)
+        if found.elements:
+            report["values"][key] = {
+                "maximum": found.maximum,
+                "elements": found.elements,
+                "of": a.size,
+            }
+    report["same"] = not any(report[part] for part in _TITLES)
+    return report
+
+
+def _label(name: str, first: Side, second: Side) -> str:
+    here, there = first.keys[name], second.keys[name]
+    return here if here == there else f"{here} | {there}"
+
+
+def _same_tensors(first: Recognised, second: Recognised) -> bool:
+    """Whether two networks have the same tensors, though they may use them otherwise."""
+    a, b = (arch.architecture(seen.found.architecture) for seen in (first, second))
+    return a.tensors == b.tensors
+
+
+def _sides(a: Path, b: Path) -> tuple[Side, Side, str]:
+    """Both sides, and what they are compared as."""
+    contents = [open_checkpoint(path).contents for path in (a, b)]
+    seen = [_recognised(content) for content in contents]
+    if seen[0] and seen[1] and _same_tensors(seen[0], seen[1]):
+        what = dict.fromkeys(f"{s.found.architecture} in {s.found.dialect}" for s in seen if s)
+        return _by_scheme(seen[0]), _by_scheme(seen[1]), " and ".join(what)
+    first, second = map(_as_they_are, contents)
+    return first, second, "by the files' own names"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare and print; 0 where all is the same, 1 where not. Raises WeightPortError."""
+    first, second, what = _sides(options.first, options.second)
+    report = {"first": str(options.first), "second": str(options.second), "as": what}
+    report |= compare(first, second)
+    if options.json:
+        say_json(report)
+    else:
+        _print(report)
+    return 0 if report["same"] else 1
+
+
+_TITLES = {
+    "missing": "missing in B",
+    "unexpected": "only in B",
+    "shapes": "other shapes",
+    "dtypes": "other dtypes",
+    "values": "other values",
+}
+
+
+def _print(report: dict[str, Any]) -> None:
+    say(f"A {report['first']}\nB {report['second']}")
+    say(f"{report['compared']} tensors compared, {report['as']}")
+    for part, title in _TITLES.items():
+        if report[part]:
+            say(f"  {title} ({len(report[part])}):")
+        for key, value in report[part].items():
+            say(f"    {key}  {_detail(part, value)}")
+    say("the same" if report["same"] else "different")
+
+
+def _detail(part: str, value: Any) -> str:
+    if part in ("shapes", "dtypes"):
+        return f"{value[0]} in A, {value[1]} in B"
+    if part == "values":
+        return (
+            f"max |A - B| {value['maximum']:.6g}, {value['elements']:,} of {value['of']:,} differ"
+        )
+    return str(value)

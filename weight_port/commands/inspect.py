@@ -1,0 +1,160 @@
+"""``weight-port inspect``: what a checkpoint is, without reading its numbers unless asked."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weight_port.commands.statistics import figures
+from weight_port.conversion.convert import check
+from weight_port.conversion.detect import Detection
+from weight_port.conversion.recognise import Recognised, recognise
+from weight_port.errors import DialectError
+from weight_port.formats.contents import Tensors
+from weight_port.formats.files import Checkpoint, open_checkpoint
+from weight_port.terminal import say, say_json, size
+
+_OTHER = "other"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what a checkpoint is; returns the exit status. Raises WeightPortError."""
+    checkpoint = open_checkpoint(options.source)
+    seen: Recognised | None = None
+    reason = ""
+    try:
+        seen = recognise(checkpoint.contents)
+    except DialectError as error:
+        reason = str(error)
+    report = _report(options.source, checkpoint, seen, reason)
+    tensors = seen.tensors if seen else checkpoint.contents.tensors
+    if options.tensors or options.stats:
+        report["tree"] = _tree(tensors, seen.found if seen else None, options.stats)
+    if options.json:
+        say_json(report)
+    else:
+        _print(report)
+    if seen:
+        check(seen.tensors, seen.found, include_top=seen.found.include_top)
+    return 0
+
+
+def _bytes(source: Path) -> int:
+    files = list(source.iterdir()) if source.is_dir() else [source]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _report(
+    source: Path, checkpoint: Checkpoint, seen: Recognised | None, reason: str
+) -> dict[str, Any]:
+    tensors = checkpoint.contents.tensors
+    report: dict[str, Any] = {
+        "file": checkpoint.where,
+        "format": checkpoint.format.name,
+        "bytes": _bytes(source) if source.exists() else None,
+        "tensors": len(tensors),
+        "dtypes": {
+            str(dtype): count for dtype, count in Counter(a.dtype for a in tensors.values()).items()
+        },
+        "values": sum(array.size for array in tensors.values()),
+        "notes": [*checkpoint.contents.notes, *(seen.notes if seen else ())],
+        "dialect": seen.found.dialect if seen else None,
+        "reason": seen.found.reason if seen else reason,
+    }
+    if seen:
+        found = seen.found
+        report["architecture"] = found.architecture
+        report["in_channels"] = found.in_channels
+        report["classes"] = found.num_classes if found.include_top else None
+        report["trainable"], report["statistics"] = _counts(seen)
+    return report
+
+
+def _counts(seen: Recognised) -> tuple[int, int]:
+    """(trainable values, running statistics)."""
+    entries = seen.found.keys()
+    roles = {key: entry.parameter.role for key, entry in entries.items() if entry.parameter}
+    sizes: Counter[bool] = Counter()
+    for key, array in seen.tensors.items():
+        if key in roles:
+            sizes[roles[key] in ("mean", "variance")] += array.size
+    return sizes[False], sizes[True]
+
+
+def _print(report: dict[str, Any]) -> None:
+    def line(name: str, value: object) -> None:
+        say(f"{name:<13} {value}")
+
+    line("file", report["file"])
+    line("format", report["format"])
+    if report["bytes"] is not None:
+        line("size", size(report["bytes"]))
+    line("tensors", report["tensors"])
+    line("dtypes", ", ".join(f"{dtype} ({n})" for dtype, n in report["dtypes"].items()))
+    for note in report["notes"]:
+        line("note", note)
+    if report["dialect"] is None:
+        line("values", f"{report['values']:,}")
+        line("dialect", f"none: {report['reason']}")
+    else:
+        classes = f"{report['classes']} classes" if report["classes"] else "no classifier"
+        line("dialect", f"{report['dialect']}: {report['reason']}")
+        line(
+            "architecture",
+            f"{report['architecture']}, {report['in_channels']} input channels, {classes}",
+        )
+        line(
+            "parameters", f"{report['trainable']:,} trainable, {report['statistics']:,} statistics"
+        )
+    for stage, tensors in report.get("tree", {}).items():
+        _print_stage(stage, tensors)
+
+
+# -- the tree
+
+
+def _tree(
+    tensors: Tensors, found: Detection | None, with_figures: bool
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Stage to key to what is known of the tensor, in the order of the network or of the file."""
+    stages = _stages(found) if found else {}
+    tree: dict[str, dict[str, dict[str, Any]]] = {}
+    known = {key: tensors[key] for key in stages if key in tensors}
+    for key, array in {**known, **tensors}.items():
+        stage = stages.get(key, _OTHER) if found else key.split(".")[0]
+        tree.setdefault(stage, {})[key] = _leaf(array, with_figures)
+    return tree
+
+
+def _stages(found: Detection) -> dict[str, str]:
+    """From every key of a network to the part it belongs to."""
+    from weight_port import arch
+
+    name = found.architecture
+    parts = {layer.name: arch.part(name, layer) for layer in arch.layers(name)}
+    return {key: parts[entry.layer] for key, entry in found.keys().items()}
+
+
+def _leaf(array: np.ndarray, with_figures: bool) -> dict[str, Any]:
+    leaf: dict[str, Any] = {"shape": list(array.shape), "dtype": str(array.dtype)}
+    return {**leaf, **asdict(figures(array))} if with_figures else leaf
+
+
+def _print_stage(stage: str, tensors: dict[str, dict[str, Any]]) -> None:
+    say(f"\n{stage} ({len(tensors)} tensors)")
+    width = max(map(len, tensors))
+    for key, leaf in tensors.items():
+        text = f"  {key:<{width}}  {leaf['dtype']:<8} {leaf['shape']!s:<20}"
+        if "mean" in leaf:
+            text += (
+                f" {leaf['minimum']:.4g} to {leaf['maximum']:.4g},"
+                f" mean {leaf['mean']:.4g} ± {leaf['deviation']:.4g}"
+            )
+            if leaf["nans"] or leaf["infinities"]:
+                text += f", {leaf['nans']} NaN, {leaf['infinities']} infinite"
+        say(text.rstrip())

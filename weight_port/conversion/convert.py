@@ -1,0 +1,204 @@
+"""From one dialect to another: check every key and shape, ask the guard, rename and transpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Mapping
+from itertools import pairwise
+
+import numpy as np
+
+from weight_port import arch
+from weight_port.conversion import fold as folding
+from weight_port.conversion import guard
+from weight_port.conversion.check import check, is_float
+from weight_port.conversion.detect import Detection, check_dialect, detect
+from weight_port.conversion.guard import Difference
+from weight_port.dialects.keys import DIALECTS, Key, extra_name, keys
+from weight_port.errors import MismatchError
+
+__all__ = [
+    "Converted",
+    "Detection",
+    "check",
+    "convert",
+    "convert_detected",
+    "detect",
+    "is_float",
+    "parameter_names",
+]
+
+Scheme = dict[str, tuple[np.ndarray, tuple[int, ...]]]  # by Key.name: array, order of its axes
+
+
+class Converted(dict[str, np.ndarray]):
+    """Tensors by the target's names, and what its models will do otherwise than the source's."""
+
+    def __init__(
+        self, tensors: Mapping[str, np.ndarray], differences: tuple[Difference, ...] = ()
+    ) -> None:
+        super().__init__(tensors)
+        self.differences = differences
+
+    @property
+    def mismatches(self) -> tuple[Difference, ...]:
+        """The differences that change the output; there only with ``allow_mismatch``."""
+        return tuple(item for item in self.differences if item.kind != guard.USE)
+
+
+def convert(
+    tensors: Mapping[str, np.ndarray],
+    to: str,
+    source: str | None = None,
+    include_top: bool = True,
+    fold: bool = False,
+    allow_mismatch: bool = False,
+    architecture: str | None = None,
+) -> Converted:
+    """The same weights under the names and in the layout of the dialect ``to``.
+
+    Shapes and dtypes are kept, but for weights whose axes stand otherwise in the two conventions:
+    they are transposed by layer, never by shape. ``num_batches_tracked`` is kept, made (int64
+    zero) or dropped as ``to`` needs; biases of zero and a factor of one are made; Caffe's factor
+    is divided out. ``include_top=False`` leaves the classifier out. ``source`` and
+    ``architecture`` name what is otherwise detected. Arrays may be views of the input's.
+
+    ``fold=True`` merges convolutions' biases and another epsilon into the batch norms, and dropout
+    that scales in evaluation into the linear layers: exact there, up to one rounding.
+    ``allow_mismatch=True`` converts to a model that computes something else, and the result's
+    ``mismatches`` say what.
+
+    Raises DialectError where the dialect is unknown or unclear, MismatchError where a key or a
+    shape is not the architecture's, or where ``to`` has no model that computes the same; nothing
+    is returned then.
+    """
+    found = detect(tensors, source, architecture)
+    return convert_detected(tensors, to, found, include_top, fold, allow_mismatch)
+
+
+def convert_detected(
+    tensors: Mapping[str, np.ndarray],
+    to: str,
+    found: Detection,
+    include_top: bool = True,
+    fold: bool = False,
+    allow_mismatch: bool = False,
+) -> Converted:
+    """As ``convert``, of tensors that ``detect`` has seen."""
+    check_dialect(to)
+    _check_top(found, to, include_top)
+    guard.differences(found.dialect, found.architecture, to)  # raised before the keys are looked at
+    check(tensors, found, include_top)
+    left = guard.permit(
+        found.dialect,
+        found.architecture,
+        to,
+        twins=found.twins,
+        biased=_is_biased(tensors, found),
+        fold=fold,
+        allow_mismatch=allow_mismatch,
+    )
+    expected = found.keys(include_top)
+    scheme = {
+        entry.name: (tensors[key], entry.order) for key, entry in expected.items() if key in tensors
+    }
+    target = keys(to, found.architecture, include_top=include_top, **found.sizes)
+    _merge(scheme, found, to, fold)
+    converted = {
+        key: _tensor(entry, scheme)
+        for key, entry in target.items()
+        if entry.role != "counter" or DIALECTS[to].writes_counters
+    }
+    return Converted(converted, left)
+
+
+def _check_top(found: Detection, to: str, include_top: bool) -> None:
+    """Raises MismatchError where a classifier is asked for that a dialect has no place for."""
+    for dialect in (found.dialect, to):
+        if include_top and DIALECTS[dialect].linear is None:
+            raise MismatchError(
+                f"a model in {dialect} ends at its feature map: pass --no-top (include_top=False) "
+                "for the backbone alone"
+            )
+
+
+def _is_biased(tensors: Mapping[str, np.ndarray], found: Detection) -> bool:
+    return any(entry.role == "bias" and tensors[key].any() for key, entry in found.keys().items())
+
+
+def _merge(scheme: Scheme, found: Detection, to: str, fold: bool) -> None:
+    """Put Caffe's factors and, to be folded, what the guard calls so into other tensors."""
+    if found.dialect == to:
+        return
+    layers = arch.layers(found.architecture, **found.sizes)
+    target = keys(to, found.architecture, **found.sizes)
+    kept = {entry.name for entry in target.values() if entry.role == "bias"}
+    for before, layer in pairwise(layers):
+        if layer.kind == "batch_norm":
+            _merge_norm(scheme, found.dialect, to, before, layer, kept, fold)
+        elif layer.kind == "linear" and fold and before.dropout:
+            _merge_dropout(scheme, found, to, layer, before.dropout)
+
+
+def _merge_dropout(
+    scheme: Scheme, found: Detection, to: str, layer: arch.Layer, dropout: float
+) -> None:
+    """Scale a linear layer's weights where dropout before it scales in one of the two dialects."""
+    here, there = (found.architecture in DIALECTS[side].scaled for side in (found.dialect, to))
+    if here != there:
+        share = 1 - dropout if here else 1 / (1 - dropout)
+        name = layer.parameters[0].name
+        if name in scheme:
+            array, order = scheme[name]
+            scheme[name] = (folding.scaled(array, share), order)
+
+
+def _merge_norm(
+    scheme: Scheme,
+    source: str,
+    to: str,
+    conv: arch.Layer,
+    norm: arch.Layer,
+    kept: Container[str],
+    fold: bool,
+) -> None:
+    """Put a factor and, to be folded, a bias and another epsilon into a batch norm."""
+    epsilons = (DIALECTS[source].epsilon, DIALECTS[to].epsilon)
+    factor = scheme.pop(extra_name(norm.name, "factor"), None)
+    if factor:
+        for role in ("mean", "variance"):
+            _change(scheme, f"{norm.name}_{role}", folding.without_factor, factor[0])
+    bias = scheme.get(extra_name(conv.name, "bias"))
+    if fold and bias and extra_name(conv.name, "bias") not in kept:
+        _change(scheme, f"{norm.name}_mean", folding.without_bias, bias[0])
+    if fold and epsilons[0] != epsilons[1]:
+        variance = scheme[f"{norm.name}_variance"][0]
+        _change(scheme, f"{norm.name}_scale", folding.with_epsilon, variance, *epsilons)
+
+
+def _change(
+    scheme: Scheme, name: str, function: Callable[..., np.ndarray], *arguments: object
+) -> None:
+    scheme[name] = (function(scheme[name][0], *arguments), ())
+
+
+def _tensor(entry: Key, scheme: Scheme) -> np.ndarray:
+    """The tensor behind a key of the target, made where only the target has it."""
+    if entry.name not in scheme:  # check() saw to the scheme's own
+        dtype = np.int64 if entry.role == "counter" else next(iter(scheme.values()))[0].dtype
+        return np.full(entry.shape, 1 if entry.role == "factor" else 0, dtype=dtype)
+    array, order = scheme[entry.name]
+    if order == entry.order:
+        return array
+    plain = array.transpose(np.argsort(order)) if order else array
+    return plain.transpose(entry.order) if entry.order else plain
+
+
+def parameter_names(to: str, converted: Iterable[str], found: Detection) -> dict[str, str] | None:
+    """Paddle's table from structured names to ``Parameter.name``, for our own Paddle models.
+
+    None for other dialects: their parameters are numbered as they are created.
+    """
+    if to != "paddle_impl":
+        return None
+    entries = keys(to, found.architecture, **found.sizes)
+    return {key: entries[key].name for key in converted}

@@ -1,0 +1,169 @@
+"""From one file to another: read, detect, check, convert and write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from weight_port.conversion.convert import convert_detected, parameter_names
+from weight_port.conversion.detect import Detection
+from weight_port.conversion.recognise import Recognised, recognise
+from weight_port.dialects.keys import DIALECTS
+from weight_port.errors import DestinationError, DialectError, MismatchError
+from weight_port.formats.contents import Contents, Tensors
+from weight_port.formats.files import Checkpoint, format_to_write, open_checkpoint, write
+from weight_port.formats.table import WRITABLE
+from weight_port.storage.digest import Digest
+from weight_port.storage.digest import start as start_digest
+
+RAW = "raw"  # no dialect: names and bytes as they are in the source
+# Formats without names of their own: the files' names, or their order, are those of variables.
+_OF_VARIABLES = {
+    "paddle1-folder": ("paddle1", RAW),
+    "pdiparams": ("paddle1", "paddle_impl", "paddle.vision", RAW),
+}
+
+
+@dataclass(frozen=True)
+class Ported:
+    """What ``convert_file`` did."""
+
+    source: Detection | None  # None: nothing was detected, --to raw
+    tensors: int
+    counters_made: int
+    dropped: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def convert_file(
+    source: str | Path,
+    destination: str | Path,
+    to: str,
+    *,
+    dialect: str | None = None,
+    architecture: str | None = None,
+    include_top: bool = True,
+    force: bool = False,
+    linear_layout: str | None = None,
+    fold: bool = False,
+    allow_mismatch: bool = False,
+    sha256: Digest | None = None,
+) -> Ported:
+    """Read, detect, check, convert and write; nothing is written where a check fails.
+
+    ``dialect`` and ``architecture`` name what is otherwise detected.
+    ``to="raw"`` keeps names and bytes, of any file; ``linear_layout="torch"`` then transposes the
+    weights that the program beside the file multiplies by, and no others. ``fold`` and
+    ``allow_mismatch`` are ``convert``'s; what a model of ``to`` computes otherwise is in the notes
+    and in the metadata of a file that has any. ``sha256`` is the source's, where the caller has it
+    computed already. Raises WeightPortError: see ``read``,
+    ``convert`` and ``write``.
+    """
+    destination = Path(destination)
+    _check_holds(destination, to)
+    sha256 = sha256 or start_digest(Path(source), destination)
+    checkpoint = open_checkpoint(source)
+    if to == RAW:
+        tensors, notes = _raw(checkpoint, linear_layout)
+        metadata = _metadata(checkpoint, {"dialect": RAW}, sha256)
+        write(destination, tensors, force=force, metadata=metadata)
+        return Ported(None, len(tensors), 0, (), notes)
+    if linear_layout is not None:
+        raise DestinationError("--linear-layout goes with --to raw; a dialect has its own layout")
+    seen = _recognised(checkpoint, dialect, architecture)
+    found = seen.found
+    converted = convert_detected(seen.tensors, to, found, include_top, fold, allow_mismatch)
+    said = {"format": _framework(to), "dialect": to, "architecture": found.architecture}
+    if converted.mismatches:
+        said["mismatches"] = "; ".join(map(str, converted.mismatches))
+    metadata = _metadata(checkpoint, said, sha256)
+    names = _variables(to, converted, found)
+    write(destination, converted, force=force, metadata=metadata, names=names)
+    made, dropped = _difference(seen.tensors, converted, found, to)
+    notes = (*checkpoint.contents.notes, *seen.notes, *map(str, converted.differences))
+    return Ported(found, len(converted), made, dropped, notes)
+
+
+def _recognised(
+    checkpoint: Checkpoint, dialect: str | None, architecture: str | None
+) -> Recognised:
+    try:
+        return recognise(checkpoint.contents, dialect, architecture)
+    except DialectError as error:
+        raise DialectError(f"{checkpoint.where}: {error}{_exported(checkpoint.contents)}") from None
+
+
+def _check_holds(destination: Path, to: str) -> None:
+    """Raises DestinationError where the format has no names and the dialect no variables."""
+    row = format_to_write(destination)
+    able = _OF_VARIABLES.get(row.name, (to,))
+    if to not in able:
+        what = "a combined file" if row.suffixes else "a folder"
+        others = [suffix for suffix, o in WRITABLE.items() if o.name not in _OF_VARIABLES]
+        raise DestinationError(
+            f"{destination}: {what} holds Paddle 1.x variable files, so --to {' or '.join(able)}; "
+            f"for {to} name a file with one of {', '.join(others)}"
+        )
+
+
+def _raw(checkpoint: Checkpoint, linear_layout: str | None) -> tuple[Tensors, tuple[str, ...]]:
+    contents = checkpoint.contents
+    if linear_layout is None:
+        return contents.tensors, contents.notes
+    if contents.linear is None:
+        raise MismatchError(
+            f"{checkpoint.where}: --linear-layout needs the program (.pdmodel or .json) beside the "
+            "file, which says what is a linear weight; shapes alone don't"
+        )
+    turned = {
+        name: array.T if name in contents.linear else array
+        for name, array in contents.tensors.items()
+    }
+    return turned, (*contents.notes, f"{len(contents.linear)} linear weights transposed")
+
+
+def _exported(contents: Contents) -> str:
+    """What to say of an inference model in which no network was found."""
+    if contents.linear is None:
+        return ""
+    return (
+        ". It is an exported inference model, in which Paddle has fused or renamed layers: take "
+        "the training checkpoint (…_pretrained.pdparams), or keep the names with --to raw"
+    )
+
+
+def _metadata(
+    checkpoint: Checkpoint, said: Mapping[str, str], sha256: Digest | None
+) -> dict[str, str | Digest]:
+    metadata: dict[str, str | Digest] = dict(said)
+    metadata["source"] = Path(checkpoint.where).name
+    if sha256 is not None:
+        metadata["source_sha256"] = sha256
+    return metadata
+
+
+def _variables(to: str, converted: Tensors, found: Detection) -> dict[str, str] | None:
+    """The names of Paddle's parameters behind the keys, where they are known."""
+    if to != "paddle.vision":
+        return parameter_names(to, converted, found)
+    from weight_port.dialects.paddle_variables import vision_names  # for this dialect only
+
+    names = vision_names(found.architecture, **found.sizes)
+    return {key: names[key] for key in converted}
+
+
+def _framework(dialect: str) -> str:
+    return "pt" if DIALECTS[dialect].torch else "pd"
+
+
+def _difference(
+    tensors: Tensors, converted: Tensors, found: Detection, to: str
+) -> tuple[int, tuple[str, ...]]:
+    """(counters made, keys left out): both sides told apart by the scheme's names."""
+    before, after = found.keys(True), replace(found, dialect=to).keys(True)
+    had = {before[key].name: key for key in tensors}
+    has = {after[key].name for key in converted}
+    dropped = tuple(key for name, key in had.items() if name not in has)
+    counters = {after[key].name for key in converted if after[key].role == "counter"}
+    return len(counters - had.keys()), dropped

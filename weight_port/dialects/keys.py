@@ -1,0 +1,151 @@
+"""Every key of an architecture in a dialect: the rows of ``dialect_rows`` applied to ``arch``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from weight_port import arch
+from weight_port.dialects.rows import COUNTER, DIALECTS, PADDLE, PADDLE1, TORCH, Dialect, Module
+
+__all__ = ["COUNTER", "DIALECTS", "PADDLE", "PADDLE1", "TORCH", "Dialect", "Key", "keys", "marks"]
+
+# Roles that the scheme has no name for.
+_EXTRAS = {"counter": "batch counter", "bias": "bias", "factor": "scale factor"}
+
+
+class Key(NamedTuple):
+    """What a key of a file stands for: a parameter of the scheme, or one that it has not."""
+
+    layer: str
+    role: str  # the parameter's; or counter (int64 scalar), bias (of a convolution), factor (Caffe)
+    parameter: arch.Parameter | None
+    sizes: tuple[int, ...]  # in the scheme's layout
+    order: tuple[int, ...] = ()  # of the scheme's axes in the file, where it is another
+
+    @property
+    def name(self) -> str:
+        """The scheme's name, or the layer's with what it is: "bn_conv1 (batch counter)"."""
+        return self.parameter.name if self.parameter else extra_name(self.layer, self.role)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape in the file."""
+        return tuple(self.sizes[axis] for axis in self.order) if self.order else self.sizes
+
+    @property
+    def transposed(self) -> bool:
+        """Whether the file's axes stand in another order than the scheme's."""
+        return bool(self.order)
+
+
+def extra_name(layer: str, role: str) -> str:
+    """The name in ``Key.name`` of a tensor that the scheme has not."""
+    return f"{layer} ({_EXTRAS[role]})"
+
+
+def _position(dialect: Dialect, row: arch.Row, layer: arch.Layer) -> dict[str, object]:
+    """What the templates are filled with."""
+    block = layer.block
+    assert block is not None
+    number0 = "abc".find(layer.branch[-1])  # -1 in branch1
+    numbered = bool(row.numbered_stages) and block.stage in dialect.numbered
+    return {
+        "unit": f"{block.stage}{arch.block_letter(block.index, numbered)}",
+        "stage": block.stage,
+        "group": block.stage - 1,
+        "group0": block.stage - 2,
+        "index": block.index,
+        "index1": block.index + 1,
+        "position": block.position,
+        "branch": layer.branch,
+        "number": number0 + 1,
+        "number0": number0,
+    }
+
+
+def _modules(dialect: Dialect, row: arch.Row, layer: arch.Layer) -> Module:
+    """The dialect's names of the modules that hold a layer's convolution and batch norm."""
+    if isinstance(row, arch.Classic):
+        return 2 * (dialect.classic(row, layer),)  # each layer's own
+    if layer.kind == "linear":
+        return (dialect.linear or "",)
+    if layer.block is None:
+        if row.vd and dialect.vd:
+            return dialect.vd.stem[int(layer.path.partition(".")[0][-1]) - 1]
+        return dialect.stem
+    templates = dialect.branch1 if layer.branch == "branch1" else dialect.branch2
+    if row.vd and dialect.vd and layer.branch == "branch1":
+        templates = dialect.vd.pooled if layer.block.pooled else dialect.vd.first
+    position = _position(dialect, row, layer)
+    return tuple(template.format(**position) for template in templates)
+
+
+def _extras(
+    dialect: Dialect, name: str, layer: arch.Layer
+) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """(role, shape) of the tensors that the dialect has in a layer and the scheme has not."""
+    if layer.kind == "conv" and fnmatchcase(f"{name}/{layer.name}", dialect.biased):
+        yield "bias", (layer.out_channels,)
+    if layer.kind == "batch_norm":
+        for role, shape in (("factor", (1,)), ("counter", ())):
+            if role in dialect.suffixes:
+                yield role, shape
+
+
+def _keys(dialect: str, name: str, layers: Iterable[arch.Layer]) -> Iterator[tuple[str, Key]]:
+    library, row = DIALECTS[dialect], arch.architecture(name)
+    orders = library.orders or {}
+    for layer in layers:
+        if not layer.parameters or (layer.kind == "linear" and library.linear is None):
+            continue
+        modules = _modules(library, row, layer)
+        norm = modules[1] if layer.kind == "batch_norm" else modules[0]
+        for parameter in layer.parameters:
+            role = parameter.role
+            module = modules[-1] if role in ("scale", "offset") else norm
+            key = Key(layer.name, role, parameter, parameter.shape, orders.get(role, ()))
+            own = library.suffixes is PADDLE1  # the scheme itself
+            yield parameter.name if own else module + library.suffixes[role], key
+        for role, shape in _extras(library, name, layer):
+            yield norm + library.suffixes[role], Key(layer.name, role, None, shape)
+
+
+def keys(
+    dialect: str,
+    name: str,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    include_top: bool = True,
+    hidden: int | None = None,
+) -> Mapping[str, Key]:
+    """Every key of an architecture in a dialect, in the order of ``arch.layers``."""
+    return _all_keys(dialect, name, num_classes, in_channels, include_top, hidden)
+
+
+# Detection looks at every architecture of several dialects. Behind ``keys``, since to a cache a
+# default that is given and one that is not are two.
+@lru_cache(maxsize=256)
+def _all_keys(dialect: str, name: str, *sizes: Any) -> Mapping[str, Key]:
+    layers = arch.layers(name, *sizes)
+    return MappingProxyType(dict(_keys(dialect, name, layers)))  # shared by all who ask
+
+
+@lru_cache
+def marks(dialect: str) -> frozenset[str]:
+    """The keys of the stem and of the first block: one of them is in any file of the dialect."""
+    found: set[str] = set()
+    # Of the ResNets the two forms of stem; every classic network has its own.
+    forms = {
+        name if name in arch.CLASSICS else arch.architecture(name).vd: name
+        for name in reversed(DIALECTS[dialect].holds)
+    }
+    for name in forms.values():
+        layers = arch.layers(name, include_top=False)
+        heads = [layer for layer in layers if layer.block is None or layer.block.position == 0]
+        heads = heads[:1] if name in arch.CLASSICS else heads
+        found.update(key for key, _ in _keys(dialect, name, heads))
+    return frozenset(found)

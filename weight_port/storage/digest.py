@@ -1,0 +1,47 @@
+"""A file's SHA-256, computed beside everything else. Standard library only."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from pathlib import Path
+
+from weight_port.errors import FormatError, WeightPortError
+from weight_port.formats.table import SAFETENSORS, by_name
+from weight_port.storage.disk import map_bytes
+
+LENGTH = 64  # hexadecimal digits
+
+
+class Digest:
+    """The SHA-256 of a file, computed in a thread of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._value = ""
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._compute, daemon=True)
+        self._thread.start()
+
+    def _compute(self) -> None:
+        try:
+            data = map_bytes(self._path)
+            self._value = hashlib.sha256(data).hexdigest()  # without the interpreter's lock
+        except (WeightPortError, OSError, ValueError) as error:  # the caller's, when it asks
+            self._error = error
+
+    def result(self) -> str:
+        """The digest in hexadecimal, once it is there; raises FormatError for an unread file."""
+        self._thread.join()
+        if self._error is not None:
+            if isinstance(self._error, WeightPortError):
+                raise self._error
+            raise FormatError(f"{self._path}: can't be read: {self._error}") from self._error
+        return self._value
+
+
+def start(source: Path, destination: Path) -> Digest | None:
+    """The digest of ``source``, soon; None where no file holds it, or will hold it."""
+    if by_name(destination.name) is not SAFETENSORS or not source.is_file():
+        return None
+    return Digest(source)

@@ -1,0 +1,105 @@
+"""Protobuf's wire format, as far as Paddle's messages use it.
+
+https://protobuf.dev/programming-guides/encoding/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from weight_port.storage.buffers import MAX_DIMENSIONS
+
+VARINT, EIGHT_BYTES, BYTES, FOUR_BYTES = 0, 1, 2, 5
+_FIXED = {EIGHT_BYTES: 8, FOUR_BYTES: 4}
+
+
+def varint(data: memoryview, position: int) -> tuple[int, int]:
+    """(value, where it ends) of an unsigned integer of up to 64 bits; raises ValueError."""
+    if position < len(data) and data[position] < 0x80:
+        return data[position], position + 1
+    value = shift = 0
+    while position < len(data) and shift < 64:
+        byte = data[position]
+        value |= (byte & 0x7F) << shift
+        position, shift = position + 1, shift + 7
+        if not byte & 0x80:
+            return value, position
+    raise ValueError("endless varint")
+
+
+def encode_varint(value: int) -> bytes:
+    """The bytes that ``varint`` reads."""
+    encoded = b""
+    while value > 0x7F:
+        encoded += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return encoded + bytes([value])
+
+
+def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """(field number, value) of a message: an int for a varint, the bytes of anything else.
+
+    Raises ValueError for bytes that are no message.
+    """
+    position, end = 0, len(data)
+    while position < end:
+        tag = data[position]
+        if tag < 0x80:  # most are of one byte, and a call takes longer than the rest of this
+            position += 1
+        else:
+            tag, position = varint(data, position)
+        kind = tag & 7
+        if kind == VARINT:
+            number, position = varint(data, position)
+            yield tag >> 3, number
+            continue
+        if kind == BYTES:
+            length, position = varint(data, position)
+        elif kind in _FIXED:
+            length = _FIXED[kind]
+        else:
+            raise ValueError(f"wire type {kind}")
+        if length > end - position:
+            raise ValueError(f"a field of {length} bytes where {end - position} are left")
+        yield tag >> 3, data[position : position + length]
+        position += length
+
+
+def messages(data: memoryview, number: int) -> Iterator[memoryview]:
+    """The messages (or texts) in one field of a message; raises ValueError."""
+    for found, value in fields(data):
+        if found == number:
+            if isinstance(value, int):
+                raise ValueError(f"field {number} holds a number, not a message")
+            yield value
+
+
+def message(data: memoryview, number: int) -> memoryview:
+    """The first message in one field, empty where there is none; raises ValueError."""
+    return next(messages(data, number), memoryview(b""))
+
+
+def text(data: memoryview, number: int) -> str:
+    """The first text in one field of a message, empty where there is none; raises ValueError."""
+    return str(message(data, number), "utf-8")
+
+
+def integers(data: memoryview, number: int) -> list[int]:
+    """The integers in one field of a message, packed or not; raises ValueError.
+
+    No more of them than a shape may have: each would take twenty times its bytes.
+    """
+    found: list[int] = []
+    for at, value in fields(data):
+        if len(found) > MAX_DIMENSIONS:
+            raise ValueError("an endless shape")
+        if at != number:
+            continue
+        if isinstance(value, int):
+            found.append(value)
+            continue
+        position = 0
+        while position < len(value) and len(found) <= MAX_DIMENSIONS:
+            item, position = varint(value, position)
+            found.append(item)
+    return found
