@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks.records.record import Record, RecordError, problems, version
-from parity import machine
+from benchmarks.records.record import schema, version
+from parity import records
+from parity.records import Record, RecordError
 
 # What a record says that it is of (passes of a model say nothing) -> the experiment's folder, in
 # which ``schema.json``, ``rows.unsound`` and ``table.render`` are this kind's.
@@ -49,26 +49,19 @@ def kind(record: Any) -> str:
 def check(record: Any, where: str) -> None:
     """Raises RecordError that lists where ``record`` is not what the schema says."""
     what = kind(record)
-    found = problems(record, KINDS[what]) or _aspect(what, "rows").unsound(record)
-    if found:
-        more = f"\n  and {len(found) - 8} more" if len(found) > 8 else ""
-        raise RecordError(f"{where}: no benchmark record:\n  " + "\n  ".join(found[:8]) + more)
+    found = records.problems(record, schema(KINDS[what])) or _aspect(what, "rows").unsound(record)
+    records.refuse(found, where, "no benchmark record")
 
 
 def write(path: Path, record: Record, force: bool = False) -> None:
     """Write a record whole or not at all. Raises RecordError or weight_port.DestinationError."""
     check(record, str(path))
-    machine.write(path, record, force)
+    records.write(path, record, force)
 
 
 def read(path: Path) -> Record:
     """The record in a file. Raises RecordError."""
-    try:
-        record: Record = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecordError(f"{path}: can't be read: {error.strerror}") from None
-    except ValueError as error:
-        raise RecordError(f"{path}: no JSON ({error}); pass a file that a run wrote") from None
+    record: Record = records.load(path)
     found = record.get("schema") if isinstance(record, dict) else None
     known = version(KINDS[kind(record)])
     if found != known:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from parity.workers.launch import cpu_information
-from weight_port.storage import disk
 
 
 def output(*command: str) -> str:
@@ -105,9 +103,3 @@ def said(context: Mapping[str, Any]) -> str:
     system = context["system"]
     software = ", ".join(f"{name} {version}" for name, version in context["versions"].items())
     return f"{system['cpu']}, {system['cores']} cores. {software}. {context['date']}."
-
-
-def write(path: Path, record: Mapping[str, Any], force: bool) -> None:
-    """Write a record whole or not at all. Raises weight_port.DestinationError."""
-    with disk.new_file(path, force) as stream:
-        stream.write(f"{json.dumps(record, indent=1, allow_nan=False)}\n".encode())

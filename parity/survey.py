@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import weight_port
-from parity import machine
+from parity import machine, records
 from parity.run.inputs import Given, subject
 from parity.run.plan import Options
 from parity.run.results import Report
@@ -128,7 +128,7 @@ def survey(names: Sequence[str], out: Path, old: Record | None = None) -> list[R
     record |= {"frameworks": said, "networks": rows}
     record = record if old is None else added(old, record)
     out.parent.mkdir(parents=True, exist_ok=True)
-    machine.write(out, record, force=True)
+    records.write(out, record, force=True)
     return rows
 
 

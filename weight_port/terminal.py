@@ -1,13 +1,21 @@
-"""What the commands print: text that can't drive a terminal, and JSON."""
+"""What all the commands share: options' types, what they print, and how they end.
+
+Exit status: 0 done or equal, 1 different or not all done, 2 wrong usage or not possible, 130
+interrupted, 141 nobody reads what is printed.
+"""
 
 from __future__ import annotations
 
+import argparse
+import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-_CLOSED = 141  # as a shell reports a process that SIGPIPE ended: 128 + 13
+FAILED = 2  # argparse's own status for wrong usage
+_INTERRUPTED = 130  # as a shell reports a process that SIGINT ended: 128 + 2
+_CLOSED = 141  # and that SIGPIPE ended: 128 + 13
 
 
 def plain(text: str) -> str:
@@ -52,6 +60,33 @@ def until_closed(command: Callable[[], int]) -> int:
     return status
 
 
+def run(
+    program: str,
+    command: Callable[[], int],
+    errors: tuple[type[Exception], ...],
+    interrupted: str = "nothing half-written is left",
+) -> int:
+    """The command's exit status; one of ``errors`` is a line on stderr, and so is Ctrl-C.
+
+    ``interrupted`` says what Ctrl-C leaves. A pipe that closes is for ``until_closed``.
+    """
+    try:
+        return command()
+    except BrokenPipeError:  # an OSError, but none of the command's
+        raise
+    except errors as error:
+        progress(f"{program}: {error}")
+        return FAILED
+    except KeyboardInterrupt:
+        progress(f"{program}: interrupted; {interrupted}")
+        return _INTERRUPTED
+
+
+def progress(text: str) -> None:
+    """Print a line on stderr, made plain, at once."""
+    print(plain(text), file=sys.stderr, flush=True)
+
+
 def size(count: float) -> str:
     """A number of bytes in binary units."""
     for unit in ("B", "KiB", "MiB"):
@@ -59,3 +94,65 @@ def size(count: float) -> str:
             return f"{count:.1f} {unit}" if unit != "B" else f"{count:.0f} B"
         count /= 1024
     return f"{count:.1f} GiB"
+
+
+# -- types for argparse
+
+
+def whole(minimum: int) -> Callable[[str], int]:
+    """A whole number, at least ``minimum``."""
+
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdecimal() or int(text) < minimum:
+            raise argparse.ArgumentTypeError(f"{text!r} must be a whole number, at least {minimum}")
+        return int(text)
+
+    return parse
+
+
+def wholes(minimum: int) -> Callable[[str], tuple[int, ...]]:
+    """Whole numbers, at least ``minimum``, separated by commas; each once."""
+
+    def parse(text: str) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(whole(minimum)(part) for part in text.split(",")))
+
+    return parse
+
+
+def names(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+    """Names from ``known``, separated by commas; each once."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        given = tuple(dict.fromkeys(text.split(",")))
+        unknown = [name for name in given if name not in known]
+        if unknown:
+            wrong = ", ".join(map(repr, unknown))
+            raise argparse.ArgumentTypeError(f"unknown {wrong}: choose from {', '.join(known)}")
+        return given
+
+    return parse
+
+
+def real(text: str) -> float:
+    """A finite number; the base of the types that bound one."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number")
+    return value
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    if (value := real(text)) <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} must be above 0")
+    return value
+
+
+def percentage(text: str) -> float:
+    """A percentage, at least 0, as a share."""
+    if (value := real(text)) < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a percentage, at least 0")
+    return value / 100

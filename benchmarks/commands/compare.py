@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,19 +12,8 @@ from benchmarks.compare import compare as comparison
 from benchmarks.compare.merge import merge as merge_records
 from benchmarks.experiments.forward import table
 from benchmarks.records import record
-from weight_port import WeightPortError
+from weight_port import WeightPortError, terminal
 from weight_port.storage import disk
-
-
-def _share(text: str) -> float:
-    """A type for argparse: a percentage as a share."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no percentage from 0 on")
-    return value / 100
 
 
 def _passes(file: Path) -> record.Record:
@@ -48,7 +36,7 @@ def compare(arguments: Sequence[str]) -> int:
     parser.add_argument("after", type=Path, metavar="B")
     parser.add_argument(
         "--threshold",
-        type=_share,
+        type=terminal.percentage,
         default=comparison.THRESHOLD,
         metavar="PERCENT",
         help="a difference up to this is none; 5 if not given",

@@ -7,16 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.commands import show
-from benchmarks.commands.options import (
-    add_output,
-    destination,
-    keep,
-    list_of,
-    numbers,
-    say,
-    seconds,
-    whole,
-)
+from benchmarks.commands.options import add_output, destination, keep
 from benchmarks.devices.timing import Plan
 from benchmarks.experiments.forward import cluster, measure
 from benchmarks.experiments.forward.measure import Options
@@ -25,7 +16,7 @@ from benchmarks.grid.cells import MODELS
 from benchmarks.records import record
 from benchmarks.report import page
 from parity.workers.launch import ALLOCATORS, available_threads
-from weight_port import WeightPortError
+from weight_port import WeightPortError, terminal
 
 
 def _parser(commands: Iterable[str]) -> argparse.ArgumentParser:
@@ -47,13 +38,29 @@ def _parser(commands: Iterable[str]) -> argparse.ArgumentParser:
         ("--allocators", tuple(ALLOCATORS), "default"),
     )
     for option, known, usual in lists:
-        add(option, type=list_of(known), default=usual, metavar="A,B,…", help=", ".join(known))
+        add(
+            option,
+            type=terminal.names(known),
+            default=usual,
+            metavar="A,B,…",
+            help=", ".join(known),
+        )
     threads = str(available_threads())
-    add("--batch", type=numbers(1), default="1,8", metavar="N,M,…", help="images per forward pass")
-    add("--threads", type=numbers(1), default=threads, metavar="N,M,…", help="of every row")
+    add(
+        "--batch",
+        type=terminal.wholes(1),
+        default="1,8",
+        metavar="N,M,…",
+        help="images per forward pass",
+    )
+    add("--threads", type=terminal.wholes(1), default=threads, metavar="N,M,…", help="of every row")
     add("--device", choices=("auto", "cpu", "gpu"), default="auto")
-    add("--rounds", type=whole(1), default=3, help="processes per row; ratios need 5")
-    add("--size", type=whole(32), help="height and width of the images, if not the network's own")
+    add("--rounds", type=terminal.whole(1), default=3, help="processes per row; ratios need 5")
+    add(
+        "--size",
+        type=terminal.whole(32),
+        help="height and width of the images, if not the network's own",
+    )
     _add_run(parser)
     return parser
 
@@ -64,9 +71,9 @@ FRAMEWORKS_ROWS = ("pytorch_impl", "torchvision", "paddle_impl", "paddle.vision"
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     most = Plan().max_seconds
-    parser.add_argument("--seed", type=whole(0), default=0, help="of weights and images")
+    parser.add_argument("--seed", type=terminal.whole(0), default=0, help="of weights and images")
     help_seconds = "a process measures no longer than that"
-    parser.add_argument("--max-seconds", type=seconds, default=most, help=help_seconds)
+    parser.add_argument("--max-seconds", type=terminal.positive, default=most, help=help_seconds)
     help_on = "a Ray cluster: ray for this machine's, ray://HEAD:PORT or HEAD:PORT"
     parser.add_argument("--on", metavar="ADDRESS", help=help_on)
     add_output(parser)
@@ -104,7 +111,7 @@ def suite(arguments: Sequence[str]) -> int:
     add = parser.add_argument
     add("suite", metavar="SUITE", help="its name, or a TOML file of yours")
     add("--device", choices=("auto", "cpu", "gpu"), help="instead of the suite's")
-    add("--rounds", type=whole(1), help="instead of the suite's")
+    add("--rounds", type=terminal.whole(1), help="instead of the suite's")
     _add_run(parser)
     chosen = parser.parse_args(arguments)
     try:
@@ -129,12 +136,12 @@ def _time(
     options = Options(tuple(grid), device, threads, rounds, chosen.seed, plan)
     if chosen.on is None:
         shown = _page_beside(parser, file, chosen.force)
-        done = measure.run(options, say)
+        done = measure.run(options, terminal.progress)
         return _keep_passes(file, shown, done, chosen)
     there = sorted(file.parent.glob(f"{file.stem}.*{file.suffix}"))
     if there and not chosen.force:
         parser.error(f"{there[0]}: exists; pass --force to replace it")
-    found = cluster.run(chosen.on, options, say)
+    found = cluster.run(chosen.on, options, terminal.progress)
     # A machine's record is its own: no ratio crosses two.
     places = {name: file.with_name(f"{file.stem}.{name}{file.suffix}") for name in found}
     return max(
@@ -147,5 +154,5 @@ def _keep_passes(file: Path, shown: Path, done: record.Record, chosen: argparse.
     """Write a record of passes and its page, print its tables; returns the exit status."""
     status = keep(file, done, chosen, done["cells"])
     page.write(shown, done, chosen.force)
-    say(f"{shown}: written")
+    terminal.progress(f"{shown}: written")
     return status

@@ -6,11 +6,12 @@ import argparse
 import math
 from collections.abc import Sequence
 
-from benchmarks.commands.options import add_output, destination, keep, list_of, numbers, say, whole
+from benchmarks.commands.options import add_output, destination, keep
 from benchmarks.experiments.latency import measure, scenarios
 from benchmarks.grid import cells
 from benchmarks.grid.cells import RESNETS
 from parity.workers.launch import available_threads
+from weight_port import terminal
 
 LOADS = (0.5, 0.7, 0.9)  # where nothing is asked
 
@@ -32,19 +33,30 @@ def latency(arguments: Sequence[str]) -> int:
     )
     add("model", choices=RESNETS, metavar="MODEL", help=", ".join(RESNETS))
     for option, names, usual in lists:
-        add(option, type=list_of(names), default=usual, metavar="A,B,…", help=", ".join(names))
+        add(
+            option,
+            type=terminal.names(names),
+            default=usual,
+            metavar="A,B,…",
+            help=", ".join(names),
+        )
     usual_loads = ",".join(map(str, LOADS))
     help_load = f"of server: shares of what it can do at most; {usual_loads} without --rate"
     add("--load", type=_positive, default=(), metavar="X,Y,…", help=help_load)
     help_rate = "of server: queries per second, the same in both frameworks"
     add("--rate", type=_positive, default=(), metavar="X,Y,…", help=help_rate)
-    add("--batch", type=numbers(1), default="1,8,32", metavar="N,M,…", help="of offline")
-    add("--queries", type=whole(2), default=100, help="of each process; p99 needs 300 in a row")
-    add("--rounds", type=whole(1), default=3, help="processes per row")
-    add("--size", type=whole(32), default=224, help="height and width of the images")
-    add("--threads", type=whole(1), default=available_threads())
+    add("--batch", type=terminal.wholes(1), default="1,8,32", metavar="N,M,…", help="of offline")
+    add(
+        "--queries",
+        type=terminal.whole(2),
+        default=100,
+        help="of each process; p99 needs 300 in a row",
+    )
+    add("--rounds", type=terminal.whole(1), default=3, help="processes per row")
+    add("--size", type=terminal.whole(32), default=224, help="height and width of the images")
+    add("--threads", type=terminal.whole(1), default=available_threads())
     add("--device", choices=("auto", "cpu", "gpu"), default="auto")
-    add("--seed", type=whole(0), default=0, help="of weights, images and arrivals")
+    add("--seed", type=terminal.whole(0), default=0, help="of weights, images and arrivals")
     add_output(parser)
     chosen = parser.parse_args(arguments)
     options = measure.Options(
@@ -65,7 +77,7 @@ def latency(arguments: Sequence[str]) -> int:
     if not measure.asked(options):
         parser.error(f"none of {', '.join(chosen.implementations)} has such a mode")
     file = destination(parser, chosen)
-    done = measure.measure(options, say)
+    done = measure.measure(options, terminal.progress)
     return keep(file, done, chosen, done["rows"])
 
 

@@ -3,64 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import math
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
 from benchmarks import kinds
 from benchmarks.experiments.forward import table
 from benchmarks.records import record
-from weight_port import WeightPortError
+from weight_port import WeightPortError, terminal
 from weight_port.storage import disk
 
 DEFAULT_FOLDER = Path("build", "benchmarks")
-
-
-def list_of(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
-    """A type for argparse: names from ``known``, separated by commas."""
-
-    def parse(text: str) -> tuple[str, ...]:
-        names = tuple(dict.fromkeys(text.split(",")))
-        unknown = [name for name in names if name not in known]
-        if unknown:
-            wrong = ", ".join(map(repr, unknown))
-            raise argparse.ArgumentTypeError(f"unknown {wrong}: choose from {', '.join(known)}")
-        return names
-
-    return parse
-
-
-def whole(minimum: int) -> Callable[[str], int]:
-    """A type for argparse: a whole number, at least ``minimum``."""
-
-    def parse(text: str) -> int:
-        if not text.isdecimal() or int(text) < minimum:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {minimum} on")
-        return int(text)
-
-    return parse
-
-
-def numbers(minimum: int) -> Callable[[str], tuple[int, ...]]:
-    """A type for argparse: whole numbers, at least ``minimum``, separated by commas."""
-
-    def parse(text: str) -> tuple[int, ...]:
-        return tuple(dict.fromkeys(whole(minimum)(part) for part in text.split(",")))
-
-    return parse
-
-
-def seconds(text: str) -> float:
-    """A type for argparse: a positive number of seconds."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no positive number of seconds")
-    return value
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -86,11 +39,6 @@ def _default_file() -> Path:
     return DEFAULT_FOLDER / f"{datetime.now(timezone.utc):%Y-%m-%dT%H-%M-%SZ}.json"
 
 
-def say(line: str) -> None:
-    """A line of progress."""
-    print(line, file=sys.stderr, flush=True)
-
-
 def keep(
     file: Path,
     done: record.Record,
@@ -105,5 +53,7 @@ def keep(
     kinds.write(file, done, chosen.force)
     print((render or kinds.render(kinds.kind(done)))(done, chosen.format))
     failed = sum(row["error"] is not None for row in rows)
-    say(f"{file}: written" + (f"; {failed} of {len(rows)} rows failed" if rows else ""))
+    terminal.progress(
+        f"{file}: written" + (f"; {failed} of {len(rows)} rows failed" if rows else "")
+    )
     return 1 if failed else 0

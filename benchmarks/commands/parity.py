@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from benchmarks.commands.options import DEFAULT_FOLDER, add_output, destination, keep, say, whole
+from benchmarks.commands.options import DEFAULT_FOLDER, add_output, destination, keep
 from benchmarks.grid.cells import RESNETS
+from weight_port import terminal
 
 
 def parity(arguments: Sequence[str]) -> int:
@@ -21,12 +22,12 @@ def parity(arguments: Sequence[str]) -> int:
     add = parser.add_argument
     add("--model", choices=RESNETS, default="resnet50", help="timed")
     add("--deep", choices=RESNETS, default="resnet152", help="whose run's memory is looked at")
-    add("--size", type=whole(32), default=224, help="height and width of the images")
-    add("--rounds", type=whole(1), default=5, help="processes per row; the ratio needs 5")
-    add("--seed", type=whole(0), default=0, help="of weights and images")
+    add("--size", type=terminal.whole(32), default=224, help="height and width of the images")
+    add("--rounds", type=terminal.whole(1), default=5, help="processes per row; the ratio needs 5")
+    add("--seed", type=terminal.whole(0), default=0, help="of weights and images")
     add_output(parser)
     chosen = parser.parse_args(arguments)
     file = destination(parser, chosen)
     options = measure.Options(chosen.model, chosen.deep, chosen.size, chosen.rounds, chosen.seed)
-    done = measure.measure(options, DEFAULT_FOLDER, say)
+    done = measure.measure(options, DEFAULT_FOLDER, terminal.progress)
     return keep(file, done, chosen, (*done["commands"], done["memory"]))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from benchmarks.commands.options import DEFAULT_FOLDER, add_output, destination, keep, say, whole
+from benchmarks.commands.options import DEFAULT_FOLDER, add_output, destination, keep
 from benchmarks.grid.cells import RESNETS
+from weight_port import terminal
 
 
 def port(arguments: Sequence[str]) -> int:
@@ -20,11 +21,11 @@ def port(arguments: Sequence[str]) -> int:
     )
     add = parser.add_argument
     add("--model", choices=RESNETS, default="resnet152", help="converted in every way")
-    add("--rounds", type=whole(1), default=5, help="processes per row; ratios need 5")
-    add("--seed", type=whole(0), default=0, help="of the weights")
+    add("--rounds", type=terminal.whole(1), default=5, help="processes per row; ratios need 5")
+    add("--seed", type=terminal.whole(0), default=0, help="of the weights")
     add_output(parser)
     chosen = parser.parse_args(arguments)
     file = destination(parser, chosen)
     options = measure.Options(chosen.model, chosen.rounds, chosen.seed)
-    done = measure.measure(options, DEFAULT_FOLDER, say)
+    done = measure.measure(options, DEFAULT_FOLDER, terminal.progress)
     return keep(file, done, chosen, (*done["commands"], *done["memory"]))

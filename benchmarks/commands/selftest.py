@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from benchmarks.commands.options import add_output, destination, keep, say, whole
+from benchmarks.commands.options import add_output, destination, keep
 from benchmarks.experiments.selftest import measure, rows
+from weight_port import terminal
 
 
 def selftest(arguments: Sequence[str]) -> int:
@@ -16,13 +17,15 @@ def selftest(arguments: Sequence[str]) -> int:
         description=selftest.__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--max-seconds", type=whole(1), default=300, help="of the whole run")
+    parser.add_argument(
+        "--max-seconds", type=terminal.whole(1), default=300, help="of the whole run"
+    )
     add_output(parser)
     chosen = parser.parse_args(arguments)
     file = destination(parser, chosen)
-    done = measure.measure(chosen.max_seconds, say)
+    done = measure.measure(chosen.max_seconds, terminal.progress)
     missed = rows.missed(done)
     keep(file, done, chosen, ())
     if missed:
-        say(f"targets missed: {', '.join(missed)}")
+        terminal.progress(f"targets missed: {', '.join(missed)}")
     return 1 if missed else 0

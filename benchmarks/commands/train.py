@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from benchmarks.commands.options import add_output, destination, keep, say, whole
+from benchmarks.commands.options import add_output, destination, keep
+from weight_port import terminal
 
 
 def train(arguments: Sequence[str]) -> int:
@@ -24,15 +25,20 @@ def train(arguments: Sequence[str]) -> int:
     )
     add = parser.add_argument
     add("--model", choices=MODELS, default="resnet20", metavar="NAME", help=", ".join(MODELS))
-    add("--batch", type=whole(1), default=128, help="images in a step")
-    add("--steps", type=whole(1), default=10, help="in a block that is timed")
-    add("--repeats", type=whole(1), default=4, help="blocks of each kind in a process")
-    add("--rounds", type=whole(1), default=5, help="processes per row; ratios need 5")
-    add("--seed", type=whole(0), default=0, help="the first one")
+    add("--batch", type=terminal.whole(1), default=128, help="images in a step")
+    add("--steps", type=terminal.whole(1), default=10, help="in a block that is timed")
+    add("--repeats", type=terminal.whole(1), default=4, help="blocks of each kind in a process")
+    add("--rounds", type=terminal.whole(1), default=5, help="processes per row; ratios need 5")
+    add("--seed", type=terminal.whole(0), default=0, help="the first one")
     add("--data", type=Path, metavar="DIR", help="made by python -m training.data: accuracies")
-    add("--epochs", type=whole(1), default=5, help="of each training for the accuracies")
-    add("--limit", type=whole(1), metavar="N", help="of each part of the data, N images alone")
-    add("--seeds", type=whole(1), default=3, help="trainings per row")
+    add("--epochs", type=terminal.whole(1), default=5, help="of each training for the accuracies")
+    add(
+        "--limit",
+        type=terminal.whole(1),
+        metavar="N",
+        help="of each part of the data, N images alone",
+    )
+    add("--seeds", type=terminal.whole(1), default=3, help="trainings per row")
     add_output(parser)
     chosen = parser.parse_args(arguments)
     file = destination(parser, chosen)
@@ -42,5 +48,5 @@ def train(arguments: Sequence[str]) -> int:
         except DataError as error:
             parser.error(str(error))
     options = measure.Options(**{f.name: getattr(chosen, f.name) for f in fields(measure.Options)})
-    done = measure.measure(options, say)
+    done = measure.measure(options, terminal.progress)
     return keep(file, done, chosen, done["rows"])

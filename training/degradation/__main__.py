@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from parity import machine
+from parity import records
 from parity.workers.launch import available_threads
 from training import __main__ as command
 from training import curves, settings
@@ -103,7 +103,7 @@ def _finish(words: argparse.Namespace, names: Sequence[str]) -> None:
     settings = {**_settings(words), "framework": words.framework, "depths": words.depths}
     settings |= {"threads": words.threads, "data": _digest(words.data)}
     record = degradation_record.make({n: state for n, state in states.items() if state}, settings)
-    machine.write(words.out / RECORD, record, force=True)
+    records.write(words.out / RECORD, record, force=True)
     try:
         curves.draw(degradation_record.runs(record), words.out)
     except ImportError as error:

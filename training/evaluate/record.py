@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from parity import machine
+from parity import machine, records
 from parity.workers.launch import available_threads
 from training.data import cifar
 from training.data.cifar import CLASSES, Cifar
@@ -123,5 +123,5 @@ def _write(record: Record, out: Path, test: Cifar, chosen: np.ndarray) -> list[P
 
     out.mkdir(parents=True, exist_ok=True)
     path = out / "evaluation.json"
-    machine.write(path, record, force=True)
+    records.write(path, record, force=True)
     return [path, *pictures.draw(record, test, chosen, out)]

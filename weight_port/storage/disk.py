@@ -14,7 +14,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from weakref import WeakValueDictionary
 
 from weight_port.errors import DestinationError, FormatError
@@ -103,6 +103,19 @@ def new_file(path: Path, force: bool) -> Iterator[BinaryIO]:
         finally:
             temporary.unlink(missing_ok=True)
         _sync_folder(temporary.parent)
+
+
+def write_text(path: Path, text: str, force: bool = False) -> None:
+    """Write ``text`` in UTF-8 as ``new_file`` does. Raises DestinationError."""
+    with new_file(path, force) as stream:
+        stream.write(text.encode())
+
+
+def write_json(path: Path, value: Any, force: bool = False) -> None:
+    """Write a JSON document as ``new_file`` does. Raises DestinationError, ValueError for NaN."""
+    import json  # not needed for tensors
+
+    write_text(path, f"{json.dumps(value, indent=1, allow_nan=False)}\n", force)
 
 
 def copy_into_place(source: Path, path: Path, force: bool) -> None:

@@ -1,0 +1,96 @@
+"""Records as JSON files: held against their schema, written whole or not at all.
+
+A schema is a file beside the code that writes the record; it may refer to another by its path.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from weight_port.storage import disk
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+
+Record = dict[str, Any]
+_SHOWN = 8  # problems in a message
+
+
+class RecordError(Exception):
+    """A file is no record that this version can read, or a record says what can't be."""
+
+
+@cache
+def schema(path: Path) -> dict[str, Any]:
+    """The JSON Schema in a file of this suite."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def version(path: Path) -> int:
+    """The version of the records that a schema file describes: the only one that it takes."""
+    found: int = schema(path)["properties"]["schema"]["const"]
+    return found
+
+
+@cache
+def _validator(path: Path) -> Draft202012Validator:
+    # Here and not above: --help would wait for it as long as it takes itself, 0.07 s.
+    from jsonschema import Draft202012Validator
+    from referencing import Registry, Resource
+    from referencing.jsonschema import DRAFT202012
+
+    def retrieve(uri: str) -> Resource[Any]:
+        return DRAFT202012.create_resource(schema(Path(url2pathname(urlsplit(uri).path))))
+
+    registry: Registry[Any] = Registry(retrieve=retrieve)  # type: ignore[call-arg]
+    return Draft202012Validator({"$ref": path.as_uri()}, registry=registry)
+
+
+def _place(path: Iterable[str | int]) -> str:
+    """Where in a record: "record.cells[1].batch"."""
+    return "record" + "".join(f"[{k}]" if isinstance(k, int) else f".{k}" for k in path)
+
+
+def _shown(value: Any) -> str:
+    """A value in a message: containers by their keys or length."""
+    if isinstance(value, dict):
+        return f"an object with {', '.join(value) or 'nothing'}"
+    return f"{len(value)} items" if isinstance(value, list) else repr(value)
+
+
+def problems(record: Any, path: Path) -> list[str]:
+    """Every place where ``record`` is not as the schema file ``path`` says; empty for none."""
+    return [
+        f"{_place(error.absolute_path)}: {_shown(error.instance)}, but its {error.validator} "
+        f"should be {error.validator_value}"
+        for error in _validator(path).iter_errors(record)
+    ]
+
+
+def refuse(found: list[str], where: str, what: str) -> None:
+    """Raises RecordError that lists the first of the problems ``found``, if there are any."""
+    if found:
+        more = f"\n  and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        raise RecordError(f"{where}: {what}:\n  " + "\n  ".join(found[:_SHOWN]) + more)
+
+
+def load(path: Path) -> Any:
+    """The JSON document in a file, not checked yet. Raises RecordError."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecordError(f"{path}: can't be read: {error.strerror}") from None
+    except ValueError as error:
+        raise RecordError(f"{path}: no JSON ({error}); pass a file that a run wrote") from None
+
+
+def write(path: Path, record: Mapping[str, Any], force: bool = False) -> None:
+    """Write a record, whole or not at all. Raises weight_port.DestinationError."""
+    disk.write_json(path, record, force)
