@@ -58,6 +58,7 @@ lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 # The README's tables and picture, rendered from the records in benchmarks/results.
 readme: .venv/installed
