@@ -1,11 +1,13 @@
-"""``python -m benchmarks``: run the grid, time conversions (``port``), show or plot a record.
+"""``python -m benchmarks``: time forward passes, or what a command names; show and plot records.
 
-Exit status: 0 every row passed parity and was timed, 1 a row failed or nothing could run, 2 wrong
-usage.
+Exit status: 0 every row passed parity and was timed, 1 a row failed (``compare``: one is slower;
+``selftest``: a target was missed), 2 wrong usage or not possible, 130 interrupted. Nothing that
+takes time to import is imported before a command runs.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
 
@@ -14,48 +16,59 @@ from benchmarks.commands import (
     forward,
     latency,
     layers,
+    merge,
     parity,
+    plot,
     port,
     selftest,
     show,
     throughput,
     train,
 )
+from benchmarks.commands.options import Formatter
+from benchmarks.grid.suites import SuiteError
 from benchmarks.harness.frameworks import RunError
-from benchmarks.records import record
+from benchmarks.records.record import RecordError
 from parity.workers.launch import WorkerError
-from weight_port import WeightPortError
-from weight_port.terminal import until_closed
+from training.errors import DataError
+from weight_port import WeightPortError, terminal
 
-COMMANDS = {
-    "run": forward.suite,
-    "show": show.show,
-    "plot": show.plot,
-    "compare": compare.compare,
-    "merge": compare.merge,
-    "port": port.port,
-    "parity": parity.parity,
-    "layers": layers.layers,
-    "selftest": selftest.selftest,
-    "throughput": throughput.throughput,
-    "latency": latency.latency,
-    "train": train.train,
-}
+COMMANDS = (
+    *(forward, show, plot, compare, merge),
+    *(port, parity, layers, selftest, throughput, latency, train),
+)
+ERRORS = (RunError, WorkerError, RecordError, SuiteError, DataError, WeightPortError, OSError)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Time forward passes of a grid that the options describe, each row's outputs "
+        "compared with a float64 reference first; or do what COMMAND says, with options of its "
+        "own (COMMAND --help).",
+        formatter_class=Formatter,
+    )
+    commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
+    for command in COMMANDS:
+        command.add(commands)
+    forward.add_grid(parser)
+    return parser
+
+
+def _run(arguments: Sequence[str]) -> int:
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    if args.command and arguments[0] != args.command:
+        parser.error(f"{arguments[0]} is an option of the grid: {args.command} has its own")
+    status: int = args.run(args)
+    return status
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    command = COMMANDS.get(given[0]) if given else None
-    try:
-        return command(given[1:]) if command else forward.run(given, COMMANDS)
-    except (RunError, WorkerError, record.RecordError, WeightPortError) as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("benchmarks: stopped; no record was written", file=sys.stderr)
-        return 130
+    return terminal.run("benchmarks", lambda: _run(given), ERRORS, "no record was written")
 
 
 if __name__ == "__main__":
-    raise SystemExit(until_closed(main))
+    raise SystemExit(terminal.until_closed(main))

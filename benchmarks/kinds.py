@@ -1,19 +1,20 @@
-"""What a record is of: the schema of its kind, and what that can't say."""
+"""What a record is of: the schema of its kind, what that can't say, and its tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from benchmarks.records import tables
 from benchmarks.records.record import schema, version
 from parity import records
 from parity.records import Record, RecordError
 
 # What a record says that it is of (passes of a model say nothing) -> the experiment's folder, in
-# which ``schema.json``, ``rows.unsound`` and ``table.render`` are this kind's.
+# which ``schema.json``, ``rows.unsound``, ``table.tables`` and ``table.notes`` are this kind's.
 KINDS = {
     "forward": "forward",
     "port": "port",
@@ -24,7 +25,6 @@ KINDS = {
     "latency": "latency",
     "train": "train",
 }
-Render = Callable[[Mapping[str, Any], str], str]
 
 
 def _aspect(kind: str, aspect: str) -> ModuleType:
@@ -32,25 +32,34 @@ def _aspect(kind: str, aspect: str) -> ModuleType:
     return import_module(f"benchmarks.experiments.{KINDS[kind]}.{aspect}")
 
 
-def render(kind: str) -> Render:
-    """What makes a record's text in a format of ``records.tables.FORMATS``."""
-    found: Render = _aspect(kind, "table").render
-    return found
+def of_record(record: Mapping[str, Any], **options: Any) -> list[tables.Table]:
+    """The record's tables; ``options`` are of its kind: ``sort`` of a record of layers."""
+    made: list[tables.Table] = _aspect(kind(record), "table").tables(record, **options)
+    return made
+
+
+def render(record: Mapping[str, Any], style: str, table: str | None = None, **options: Any) -> str:
+    """A record as text in one of ``tables.FORMATS``; ``table`` is the name of one alone.
+
+    Raises RecordError where the record has no such table.
+    """
+    chosen = tables.choose(of_record(record, **options), table, kind(record))
+    return tables.render(chosen, _aspect(kind(record), "table").notes(record), style)
 
 
 def kind(record: Any) -> str:
     """A key of KINDS; raises RecordError for another."""
-    found = record.get("kind", "forward") if isinstance(record, dict) else "forward"
-    if found not in KINDS:
-        raise RecordError(f"a record of {found!r}, but this version reads {', '.join(KINDS)}")
-    return str(found)
+    name = record.get("kind", "forward") if isinstance(record, dict) else "forward"
+    if name not in KINDS:
+        raise RecordError(f"a record of {name!r}, but this version reads {', '.join(KINDS)}")
+    return str(name)
 
 
 def check(record: Any, where: str) -> None:
     """Raises RecordError that lists where ``record`` is not what the schema says."""
-    what = kind(record)
-    found = records.problems(record, schema(KINDS[what])) or _aspect(what, "rows").unsound(record)
-    records.refuse(found, where, "no benchmark record")
+    name = kind(record)
+    problems = records.problems(record, schema(KINDS[name]))
+    records.refuse(problems or _aspect(name, "rows").unsound(record), where, "no benchmark record")
 
 
 def write(path: Path, record: Record, force: bool = False) -> None:
@@ -62,9 +71,20 @@ def write(path: Path, record: Record, force: bool = False) -> None:
 def read(path: Path) -> Record:
     """The record in a file. Raises RecordError."""
     record: Record = records.load(path)
-    found = record.get("schema") if isinstance(record, dict) else None
+    written = record.get("schema") if isinstance(record, dict) else None
     known = version(KINDS[kind(record)])
-    if found != known:
-        raise RecordError(f"{path}: schema {found!r}, but this version reads {known} only")
+    if written != known:
+        raise RecordError(f"{path}: schema {written!r}, but this version reads {known} only")
     check(record, str(path))
+    return record
+
+
+def read_passes(path: Path, who: str) -> Record:
+    """The record in a file; raises RecordError for one that is not of forward passes.
+
+    ``who`` takes these alone, and the message begins with it: "a page shows".
+    """
+    record = read(path)
+    if (name := kind(record)) != "forward":
+        raise RecordError(f"{path}: {who} records of forward passes, not of {name}")
     return record

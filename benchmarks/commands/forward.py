@@ -3,156 +3,135 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from benchmarks.commands import show
-from benchmarks.commands.options import add_output, destination, keep
-from benchmarks.devices.timing import Plan
-from benchmarks.experiments.forward import cluster, measure
-from benchmarks.experiments.forward.measure import Options
+from benchmarks.commands.options import (
+    Commands,
+    add_command,
+    add_device,
+    add_names,
+    add_output,
+    destination,
+    keep,
+)
 from benchmarks.grid import cells, suites
-from benchmarks.grid.cells import MODELS
-from benchmarks.records import record
-from benchmarks.report import page
+from benchmarks.harness.frameworks import RunError
 from parity.workers.launch import ALLOCATORS, available_threads
-from weight_port import WeightPortError, terminal
-
-
-def _parser(commands: Iterable[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks",
-        description="Time forward passes, each row's outputs compared with a float64 reference "
-        "first. `python -m benchmarks run SUITE` runs a grid that a TOML file describes; "
-        "`python -m benchmarks show RECORD` renders an earlier run, `plot RECORD` draws it. "
-        f"Commands: {', '.join(commands)}.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    add = parser.add_argument
-    lists: tuple[tuple[str, Sequence[str], str], ...] = (
-        ("--models", MODELS, "resnet50,resnet101,resnet152"),
-        ("--implementations", tuple(cells.IMPLEMENTATIONS), ",".join(FRAMEWORKS_ROWS)),
-        ("--modes", cells.ALL_MODES, "eager"),
-        ("--precisions", cells.PRECISIONS, "fp32"),
-        ("--layouts", cells.LAYOUTS, "NCHW"),
-        ("--allocators", tuple(ALLOCATORS), "default"),
-    )
-    for option, known, usual in lists:
-        add(
-            option,
-            type=terminal.names(known),
-            default=usual,
-            metavar="A,B,…",
-            help=", ".join(known),
-        )
-    threads = str(available_threads())
-    add(
-        "--batch",
-        type=terminal.wholes(1),
-        default="1,8",
-        metavar="N,M,…",
-        help="images per forward pass",
-    )
-    add("--threads", type=terminal.wholes(1), default=threads, metavar="N,M,…", help="of every row")
-    add("--device", choices=("auto", "cpu", "gpu"), default="auto")
-    add("--rounds", type=terminal.whole(1), default=3, help="processes per row; ratios need 5")
-    add(
-        "--size",
-        type=terminal.whole(32),
-        help="height and width of the images, if not the network's own",
-    )
-    _add_run(parser)
-    return parser
-
+from weight_port import DestinationError, terminal
+from weight_port.storage import disk
 
 # The rows of a run that names none: ours beside the library of the same framework.
-FRAMEWORKS_ROWS = ("pytorch_impl", "torchvision", "paddle_impl", "paddle.vision")
+ROWS = ("pytorch_impl", "torchvision", "paddle_impl", "paddle.vision")
+MAX_SECONDS = 120.0  # as Plan has it, which loads NumPy
+
+
+def add_grid(parser: argparse.ArgumentParser) -> None:
+    """The options of ``python -m benchmarks`` itself."""
+    add_names(parser, "--models", cells.MODELS, ("resnet50", "resnet101", "resnet152"))
+    add_names(parser, "--implementations", tuple(cells.IMPLEMENTATIONS), ROWS)
+    add_names(parser, "--modes", cells.ALL_MODES, ("eager",))
+    add_names(parser, "--precisions", cells.PRECISIONS, ("fp32",))
+    add_names(parser, "--layouts", cells.LAYOUTS, ("NCHW",))
+    add_names(parser, "--allocators", tuple(ALLOCATORS), ("default",))
+    add, numbers, several = parser.add_argument, terminal.wholes(1), "N,M,…"
+    add("--batch", type=numbers, metavar=several, default="1,8", help="images per forward pass")
+    threads = str(available_threads())
+    add("--threads", type=numbers, metavar=several, default=threads, help="of every row")
+    add_device(parser)
+    add("--rounds", type=terminal.whole(1), default=3, help="processes per row; ratios need 5")
+    help_size = "height and width of the images, if not the network's own"
+    add("--size", type=terminal.whole(32), help=help_size)
+    _add_run(parser)
+    parser.set_defaults(run=run)
+
+
+def add(commands: Commands) -> None:
+    """Add the command ``run``."""
+    parser = add_command(commands, "run", run_suite)
+    known = f"its name, of {', '.join(suites.names())}, or a TOML file of yours"
+    parser.add_argument("suite", metavar="SUITE", help=known)
+    choices = ("auto", "cpu", "gpu")
+    parser.add_argument("--device", choices=choices, help="instead of the suite's")
+    parser.add_argument("--rounds", type=terminal.whole(1), help="instead of the suite's")
+    _add_run(parser)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
-    most = Plan().max_seconds
     parser.add_argument("--seed", type=terminal.whole(0), default=0, help="of weights and images")
     help_seconds = "a process measures no longer than that"
-    parser.add_argument("--max-seconds", type=terminal.positive, default=most, help=help_seconds)
+    parser.add_argument(
+        "--max-seconds", type=terminal.positive, default=MAX_SECONDS, help=help_seconds
+    )
     help_on = "a Ray cluster: ray for this machine's, ray://HEAD:PORT or HEAD:PORT"
     parser.add_argument("--on", metavar="ADDRESS", help=help_on)
     add_output(parser)
 
 
-def _page_beside(parser: argparse.ArgumentParser, file: Path, force: bool) -> Path:
-    """Where the page will go; as ``destination``."""
-    try:
-        return show.page_beside(file, force)
-    except (WeightPortError, OSError) as error:
-        parser.error(str(error))
-
-
-def run(arguments: Sequence[str], commands: Iterable[str]) -> int:
+def run(args: argparse.Namespace) -> int:
     """Time a grid that the options describe."""
-    parser = _parser(commands)
-    chosen = parser.parse_args(arguments)
-    how = (chosen.modes, chosen.precisions, chosen.layouts)
-    for name in chosen.implementations:
+    how = (args.modes, args.precisions, args.layouts)
+    for name in args.implementations:
         if not any(cells.choices(name, *how)):
             there = ", ".join(cells.MODES[cells.IMPLEMENTATIONS[name]])
-            parser.error(f"{name} has no such mode, precision or layout; its modes: {there}")
-    sizes = (chosen.models, chosen.batch, chosen.implementations, chosen.size, chosen.threads)
-    grid = cells.grid(*sizes, *how, chosen.allocators)
-    return _time(parser, chosen, grid, chosen.device, chosen.rounds)
+            raise RunError(f"{name} has no such mode, precision or layout; its modes: {there}")
+    sizes = (args.models, args.batch, args.implementations, args.size, args.threads)
+    return _time(args, cells.grid(*sizes, *how, args.allocators), args.device, args.rounds)
 
 
-def suite(arguments: Sequence[str]) -> int:
-    """Time the grid that a suite describes."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks run",
-        description=f"{suite.__doc__} Those that come along: {', '.join(suites.names())}.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    add = parser.add_argument
-    add("suite", metavar="SUITE", help="its name, or a TOML file of yours")
-    add("--device", choices=("auto", "cpu", "gpu"), help="instead of the suite's")
-    add("--rounds", type=terminal.whole(1), help="instead of the suite's")
-    _add_run(parser)
-    chosen = parser.parse_args(arguments)
-    try:
-        settings, grid = suites.read(chosen.suite)
-    except suites.SuiteError as error:
-        parser.error(str(error))
-    device = chosen.device or settings["device"]
-    return _time(parser, chosen, grid, device, chosen.rounds or settings["rounds"])
+def run_suite(args: argparse.Namespace) -> int:
+    """Time the grid of forward passes that a suite describes."""
+    settings, grid = suites.read(args.suite)
+    device, rounds = args.device or settings["device"], args.rounds or settings["rounds"]
+    return _time(args, grid, device, rounds)
 
 
-def _time(
-    parser: argparse.ArgumentParser,
-    chosen: argparse.Namespace,
-    grid: Sequence[cells.Cell],
-    device: str,
-    rounds: int,
-) -> int:
+def _time(args: argparse.Namespace, grid: Sequence[cells.Cell], device: str, rounds: int) -> int:
     """Measure the cells, write the record, print its table; returns the exit status."""
-    file = destination(parser, chosen)
+    from benchmarks.devices.timing import Plan
+    from benchmarks.experiments.forward import measure
+
+    file = destination(args)
     threads = max((cell.threads for cell in grid), default=0) or available_threads()
-    plan = Plan(max_noise=0.02, max_seconds=chosen.max_seconds)
-    options = Options(tuple(grid), device, threads, rounds, chosen.seed, plan)
-    if chosen.on is None:
-        shown = _page_beside(parser, file, chosen.force)
-        done = measure.run(options, terminal.progress)
-        return _keep_passes(file, shown, done, chosen)
+    plan = Plan(max_noise=0.02, max_seconds=args.max_seconds)
+    options = measure.Options(tuple(grid), device, threads, rounds, args.seed, plan)
+    if args.on is not None:
+        return _time_on_cluster(args, options, file)
+    page_file = _page_beside(file, args.force)
+    return _keep(file, page_file, measure.run(options, terminal.progress), args)
+
+
+def _time_on_cluster(args: argparse.Namespace, options: Any, file: Path) -> int:
+    """A record for each machine of the cluster; the worst exit status."""
+    from benchmarks.experiments.forward import cluster
+
     there = sorted(file.parent.glob(f"{file.stem}.*{file.suffix}"))
-    if there and not chosen.force:
-        parser.error(f"{there[0]}: exists; pass --force to replace it")
-    found = cluster.run(chosen.on, options, terminal.progress)
+    if there and not args.force:
+        raise DestinationError(f"{there[0]}: exists; pass --force to replace it")
+    records = cluster.run(args.on, options, terminal.progress)
     # A machine's record is its own: no ratio crosses two.
-    places = {name: file.with_name(f"{file.stem}.{name}{file.suffix}") for name in found}
+    files = {name: file.with_name(f"{file.stem}.{name}{file.suffix}") for name in records}
     return max(
-        _keep_passes(place, place.with_suffix(".html"), found[name], chosen)
-        for name, place in places.items()
+        _keep(place, place.with_suffix(".html"), records[name], args)
+        for name, place in files.items()
     )
 
 
-def _keep_passes(file: Path, shown: Path, done: record.Record, chosen: argparse.Namespace) -> int:
+def _page_beside(file: Path, force: bool) -> Path:
+    """Where a run's page will go: beside its record. Raises DestinationError where it can't."""
+    path = file.with_suffix(".html")
+    if path == file:
+        raise DestinationError(f"{file}: the page's name; give the record another, as FILE.json")
+    disk.check_destination(path, force)
+    return path
+
+
+def _keep(file: Path, page_file: Path, record: dict[str, Any], args: argparse.Namespace) -> int:
     """Write a record of passes and its page, print its tables; returns the exit status."""
-    status = keep(file, done, chosen, done["cells"])
-    page.write(shown, done, chosen.force)
-    terminal.progress(f"{shown}: written")
+    from benchmarks.report import page
+
+    status = keep(file, record, args, record["cells"])
+    page.write(page_file, record, args.force)
+    terminal.progress(f"{page_file}: written")
     return status

@@ -1,94 +1,80 @@
-"""The command ``latency``: how long queries wait, in MLPerf's four scenarios."""
+"""``python -m benchmarks latency``: how long queries wait, in MLPerf's four scenarios."""
 
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Sequence
 
-from benchmarks.commands.options import add_output, destination, keep
-from benchmarks.experiments.latency import measure, scenarios
+from benchmarks.commands.options import (
+    Commands,
+    add_command,
+    add_device,
+    add_names,
+    add_output,
+    add_size,
+    destination,
+    keep,
+)
 from benchmarks.grid import cells
 from benchmarks.grid.cells import RESNETS
+from benchmarks.harness.frameworks import RunError
 from parity.workers.launch import available_threads
 from weight_port import terminal
 
+SCENARIOS = ("single-stream", "multi-stream", "offline", "server")
 LOADS = (0.5, 0.7, 0.9)  # where nothing is asked
+ROWS = tuple(name for name, where in cells.IMPLEMENTATIONS.items() if where != "engines")
 
 
-def latency(arguments: Sequence[str]) -> int:
-    """How long queries wait for their answers: one by one, eight at a time, all at once, served."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks latency",
-        description=latency.__doc__,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(commands, "latency", run)
     add = parser.add_argument
-    known = tuple(scenarios.SCENARIOS)
-    rows = tuple(name for name in cells.IMPLEMENTATIONS if cells.IMPLEMENTATIONS[name] != "engines")
-    lists: tuple[tuple[str, Sequence[str], str], ...] = (
-        ("--scenario", known, ",".join(known)),
-        ("--implementations", rows, "pytorch_impl,paddle_impl"),
-        ("--modes", cells.ALL_MODES, "eager"),
-    )
     add("model", choices=RESNETS, metavar="MODEL", help=", ".join(RESNETS))
-    for option, names, usual in lists:
-        add(
-            option,
-            type=terminal.names(names),
-            default=usual,
-            metavar="A,B,…",
-            help=", ".join(names),
-        )
-    usual_loads = ",".join(map(str, LOADS))
-    help_load = f"of server: shares of what it can do at most; {usual_loads} without --rate"
-    add("--load", type=_positive, default=(), metavar="X,Y,…", help=help_load)
+    add_names(parser, "--scenario", SCENARIOS, SCENARIOS)
+    add_names(parser, "--implementations", ROWS, ("pytorch_impl", "paddle_impl"))
+    add_names(parser, "--modes", cells.ALL_MODES, ("eager",))
+    usual = ",".join(map(str, LOADS))
+    help_load = f"of server: shares of what it can do at most; {usual} without --rate"
+    add("--load", type=_positives, default=(), metavar="X,Y,…", help=help_load)
     help_rate = "of server: queries per second, the same in both frameworks"
-    add("--rate", type=_positive, default=(), metavar="X,Y,…", help=help_rate)
+    add("--rate", type=_positives, default=(), metavar="X,Y,…", help=help_rate)
     add("--batch", type=terminal.wholes(1), default="1,8,32", metavar="N,M,…", help="of offline")
-    add(
-        "--queries",
-        type=terminal.whole(2),
-        default=100,
-        help="of each process; p99 needs 300 in a row",
-    )
+    help_queries = "of each process; p99 needs 300 in a row"
+    add("--queries", type=terminal.whole(2), default=100, help=help_queries)
     add("--rounds", type=terminal.whole(1), default=3, help="processes per row")
-    add("--size", type=terminal.whole(32), default=224, help="height and width of the images")
+    add_size(parser)
     add("--threads", type=terminal.whole(1), default=available_threads())
-    add("--device", choices=("auto", "cpu", "gpu"), default="auto")
+    add_device(parser)
     add("--seed", type=terminal.whole(0), default=0, help="of weights, images and arrivals")
     add_output(parser)
-    chosen = parser.parse_args(arguments)
+
+
+def run(args: argparse.Namespace) -> int:
+    """How long queries wait for their answers: one by one, eight at a time, all at once, served."""
+    from benchmarks.experiments.latency import measure
+
     options = measure.Options(
-        model=chosen.model,
-        scenarios=chosen.scenario,
-        implementations=chosen.implementations,
-        modes=chosen.modes,
-        batches=chosen.batch,
-        loads=chosen.load or (() if chosen.rate else LOADS),
-        rates=chosen.rate,
-        queries=chosen.queries,
-        rounds=chosen.rounds,
-        size=chosen.size,
-        threads=chosen.threads,
-        seed=chosen.seed,
-        device=chosen.device,
+        model=args.model,
+        scenarios=args.scenario,
+        implementations=args.implementations,
+        modes=args.modes,
+        batches=args.batch,
+        loads=args.load or (() if args.rate else LOADS),
+        rates=args.rate,
+        queries=args.queries,
+        rounds=args.rounds,
+        size=args.size,
+        threads=args.threads,
+        seed=args.seed,
+        device=args.device,
     )
     if not measure.asked(options):
-        parser.error(f"none of {', '.join(chosen.implementations)} has such a mode")
-    file = destination(parser, chosen)
-    done = measure.measure(options, terminal.progress)
-    return keep(file, done, chosen, done["rows"])
+        raise RunError(f"none of {', '.join(args.implementations)} has such a mode")
+    file = destination(args)
+    record = measure.measure(options, terminal.progress)
+    return keep(file, record, args, record["rows"])
 
 
-def _positive(text: str) -> tuple[float, ...]:
-    """A type for argparse: positive numbers, separated by commas."""
-    found = []
-    for part in text.split(","):
-        try:
-            found.append(float(part))
-        except ValueError:
-            found.append(math.nan)
-        if not 0 < found[-1] < math.inf:
-            raise argparse.ArgumentTypeError(f"{part!r} is no positive number, as 0.7")
-    return tuple(dict.fromkeys(found))
+def _positives(text: str) -> tuple[float, ...]:
+    """A type for argparse: numbers above 0, separated by commas; each once."""
+    return tuple(dict.fromkeys(terminal.positive(part) for part in text.split(",")))

@@ -1,28 +1,18 @@
-"""``python -m benchmarks train``: its options."""
+"""``python -m benchmarks train``: training steps beside a bare loop's."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 
-from benchmarks.commands.options import add_output, destination, keep
+from benchmarks.commands.options import Commands, add_command, add_output, destination, keep, pick
+from training.settings import MODELS
 from weight_port import terminal
 
 
-def train(arguments: Sequence[str]) -> int:
-    """Time training steps beside a bare loop, in every mode; with --data, their accuracy too."""
-    from benchmarks.experiments.train import measure
-    from training.data import cifar
-    from training.errors import DataError
-    from training.settings import MODELS
-
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks train",
-        description=train.__doc__,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(commands, "train", run)
     add = parser.add_argument
     add("--model", choices=MODELS, default="resnet20", metavar="NAME", help=", ".join(MODELS))
     add("--batch", type=terminal.whole(1), default=128, help="images in a step")
@@ -32,21 +22,19 @@ def train(arguments: Sequence[str]) -> int:
     add("--seed", type=terminal.whole(0), default=0, help="the first one")
     add("--data", type=Path, metavar="DIR", help="made by python -m training.data: accuracies")
     add("--epochs", type=terminal.whole(1), default=5, help="of each training for the accuracies")
-    add(
-        "--limit",
-        type=terminal.whole(1),
-        metavar="N",
-        help="of each part of the data, N images alone",
-    )
+    help_limit = "of each part of the data, N images alone"
+    add("--limit", type=terminal.whole(1), metavar="N", help=help_limit)
     add("--seeds", type=terminal.whole(1), default=3, help="trainings per row")
     add_output(parser)
-    chosen = parser.parse_args(arguments)
-    file = destination(parser, chosen)
-    if chosen.data is not None:
-        try:
-            cifar.load(chosen.data, "test")  # now, not after the speeds were measured
-        except DataError as error:
-            parser.error(str(error))
-    options = measure.Options(**{f.name: getattr(chosen, f.name) for f in fields(measure.Options)})
-    done = measure.measure(options, terminal.progress)
-    return keep(file, done, chosen, done["rows"])
+
+
+def run(args: argparse.Namespace) -> int:
+    """Time training steps beside a bare loop, in every mode; with --data, their accuracy too."""
+    from benchmarks.experiments.train import measure
+    from training.data import cifar
+
+    file = destination(args)
+    if args.data is not None:
+        cifar.load(args.data, "test")  # now, not after the speeds were measured
+    record = measure.measure(pick(measure.Options, args), terminal.progress)
+    return keep(file, record, args, record["rows"])

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from tabulate import tabulate
 
 from benchmarks import stats
 from benchmarks.compare import conditions
 from benchmarks.experiments.forward.rows import Row, samples
 from benchmarks.grid.cells import LABELS
-from benchmarks.records.record import Record
+from benchmarks.records import tables
+from benchmarks.records.record import Record, RecordError, reason
+from benchmarks.records.tables import Column, Table, number
 
 THRESHOLD = 0.05  # a host drifts by as much between two runs, which no interval of either knows
 
@@ -44,7 +41,7 @@ def _absent(before: Cell | None, after: Cell | None) -> tuple[str, str] | None:
     if before is None or after is None:
         return "ABSENT", "in the second record only" if before is None else "in the first only"
     if after["error"] and not before["error"]:
-        return "FAILED", "fails in the second: " + str(after["error"].strip().splitlines()[-1])
+        return "FAILED", "fails in the second: " + reason(after["error"])
     if before["error"]:
         return "AMBIGUOUS", "failed in both" if after["error"] else "failed in the first"
     return None
@@ -73,7 +70,15 @@ def _row(before: Cell | None, after: Cell | None, threshold: float) -> Row:
 
 
 def rows(before: Record, after: Record, threshold: float = THRESHOLD) -> list[Row]:
-    """A row per cell of either record; ``value`` is the second's time over the first's."""
+    """A row per cell of either record; ``value`` is the second's time over the first's.
+
+    Raises RecordError where there is nothing to compare: two devices, or no cell.
+    """
+    devices = [record["settings"]["device"] for record in (before, after)]
+    if len(set(devices)) > 1:
+        raise RecordError(f"{devices[0]} and {devices[1]}: no two cells are alike")
+    if not before["cells"] and not after["cells"]:
+        raise RecordError("neither record has a cell")
     old, new = conditions.by_labels(before, "the first"), conditions.by_labels(after, "the second")
     return [
         {**dict(zip(LABELS, key, strict=True)), **_row(old.get(key), new.get(key), threshold)}
@@ -104,44 +109,23 @@ def notices(before: Record, after: Record, threshold: float = THRESHOLD) -> list
     return lines
 
 
-def _number(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:,.{digits}f}"
+MEASURED = (
+    Column("before ms", "before_ms", number(2)),
+    Column("after ms", "after_ms", number(2)),
+    Column("ratio", "value", number(3)),
+    Column("from", "low", number(3)),
+    Column("to", "high", number(3)),
+    tables.label("verdict"),
+    tables.label("note"),
+)
 
 
-def _page(found: Sequence[Row], lines: Sequence[str], style: str) -> str:
-    """The table: labels that are the same in all rows stand below it."""
-    varied = [label for label in LABELS if len({str(row[label]) for row in found}) > 1]
-    measured = ["before ms", "after ms", "ratio", "from", "to", "verdict", "note"]
-    cells = [
-        [
-            *(str(row[label]) for label in varied),
-            *(_number(row[name], 2) for name in ("before_ms", "after_ms")),
-            *(_number(row[name], 3) for name in ("value", "low", "high")),
-            row["verdict"],
-            row["note"],
-        ]
-        for row in found
-    ]
-    align = ["left"] * len(varied) + ["right"] * 5 + ["left"] * 2
-    headers = [*varied, *measured]
-    text = tabulate(cells, headers, tablefmt=style, disable_numparse=True, colalign=align)
-    common = [f"{label} {found[0][label]}" for label in LABELS if label not in varied]
-    return "\n\n".join([text, *([f"All: {', '.join(common)}."] if common else []), *lines])
-
-
-def _csv(found: Sequence[Row]) -> str:
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(found[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(found)
-    return stream.getvalue().rstrip("\n")
-
-
-FORMATS: dict[str, Callable[[Sequence[Row], Sequence[str]], str]] = {
-    "simple": lambda found, lines: _page(found, lines, "simple"),
-    "github": lambda found, lines: _page(found, lines, "github"),
-    "csv": lambda found, _: _csv(found),
-    "json": lambda found, lines: json.dumps(
-        {"cells": list(found), "notices": list(lines)}, indent=1, allow_nan=False
-    ),
-}
+def render(cells: Sequence[Row], lines: Sequence[str], style: str) -> str:
+    """The rows in one of ``tables.FORMATS``; labels that are the same in all stand below them."""
+    if style == "json":
+        return tables.as_json({"cells": tables.values(cells), "notices": list(lines)})
+    varied = [label for label in LABELS if len({str(row[label]) for row in cells}) > 1]
+    common = [f"{label} {cells[0][label]}" for label in LABELS if label not in varied]
+    columns = (*map(tables.label, varied), *MEASURED)
+    notes = [*([f"All: {', '.join(common)}."] if common else []), *lines]
+    return tables.render([Table("cells", columns, cells)], notes, style)

@@ -67,7 +67,9 @@ def _values(where: str, key: str, found: Any) -> list[Any]:
     for value in found:
         number = isinstance(value, int) and not isinstance(value, bool) and value >= least
         if known is None and not number:
-            raise SuiteError(f"{where}: {key} has {value!r}, no whole number from {least} on")
+            raise SuiteError(
+                f"{where}: {key} has {value!r}: it must be a whole number, at least {least}"
+            )
         if known is not None and value not in known:
             raise SuiteError(f"{where}: {key} has {value!r}: choose from {', '.join(known)}")
     return found

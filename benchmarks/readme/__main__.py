@@ -11,14 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tabulate import tabulate
-
-from benchmarks.experiments.parity_cost import table as parity_costs
+from benchmarks import kinds
 from benchmarks.experiments.port import table as port_table
-from benchmarks.experiments.selftest import table as selftest_table
-from benchmarks.experiments.train import table as train_table
 from benchmarks.readme import speeds
 from benchmarks.readme.speeds import RESULTS, SPEED, github, read
+from benchmarks.records.tables import grid
 from benchmarks.report import pictures
 from training.degradation import record as degradation_record
 from training.evaluate import record as evaluate_record
@@ -79,9 +76,9 @@ def networks_table() -> str:
         for row in record["networks"]
     ]
     headings = ["network", "year", "parameters", "GMACs", "layers", "libraries' names"]
-    right = ["left", *4 * ["right"], "left", "right", "right"]
+    left = [True, *4 * [False], True, False, False]
     headings += ["logits", "gradients"]
-    return tabulate(lines, headings, tablefmt="github", colalign=right, disable_numparse=True)
+    return github(lines, headings, left)
 
 
 _OURS = ("paddle1", "pytorch_impl", "paddle_impl")  # which hold all
@@ -89,12 +86,12 @@ _OURS = ("paddle1", "pytorch_impl", "paddle_impl")  # which hold all
 
 def port_targets() -> str:
     """What a conversion was to cost, and what it does."""
-    return port_table.targets(read(PORT), "github")
+    return grid(port_table.targets(read(PORT)), "github")
 
 
 def port_parts() -> str:
     """Where a conversion's time goes."""
-    return port_table.parts(read(PORT), "github")
+    return grid(port_table.parts(read(PORT)), "github")
 
 
 def port_machine() -> str:
@@ -104,13 +101,12 @@ def port_machine() -> str:
 
 def parity_cost() -> str:
     """What a parity run costs, and with what it was measured."""
-    record = read("parity-cost.json")
-    return f"{parity_costs.costs(record, 'github')}\n\n{parity_costs.legend(record)}"
+    return kinds.render(read("parity-cost.json"), "github")
 
 
 def training() -> str:
     """What the training's loop costs beside a bare one, and what its modes bring."""
-    return train_table.render(read("train-cpu.json"), "github")
+    return kinds.render(read("train-cpu.json"), "github")
 
 
 def degradation() -> str:
@@ -130,8 +126,7 @@ def cifar() -> str:
 
 def selftest() -> str:
     """The tool's own false alarms, and the planted slowdowns that it finds."""
-    found = read("selftest-cpu.json")
-    return f"{selftest_table.outcome(found, 'github')}\n\n{selftest_table.legend(found)}"
+    return kinds.render(read("selftest-cpu.json"), "github")
 
 
 BLOCKS: dict[str, Callable[[], str]] = {

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from tabulate import tabulate
 
 from benchmarks.experiments.forward.rows import harness, ratios, rows
 from benchmarks.experiments.layers import rows as layers_rows
@@ -27,10 +26,10 @@ def read(name: str) -> dict[str, Any]:
     return record
 
 
-def github(lines: list[list[str]], headers: list[str]) -> str:
-    """A table of texts, the first column to the left."""
-    right = ["left", *["right"] * (len(headers) - 1)]
-    return tabulate(lines, headers, tablefmt="github", colalign=right, disable_numparse=True)
+def github(lines: list[list[str]], headings: list[str], left: Sequence[bool] | None = None) -> str:
+    """A table of texts; ``left`` says which columns are aligned so: the first, if not given."""
+    is_left = [index == 0 for index in range(len(headings))] if left is None else left
+    return tables.lines(headings, lines, is_left, "github")
 
 
 def _cell(row: dict[str, Any]) -> str:
@@ -97,9 +96,9 @@ def rungs_table() -> str:
     for row in sorted(found, key=lambda row: RUNGS.index(row["rung"])):
         ways.setdefault(tuple(row[label] for label in labels), {})[row["batch"]] = _cell(row)
     lines = [[*way, *(cells.get(batch, "") for batch in batches)] for way, cells in ways.items()]
-    aligned = [*len(labels) * ["left"], *len(batches) * ["right"]]
+    left = [*len(labels) * [True], *len(batches) * [False]]
     headings = [*labels, *(f"batch {batch}, ms" for batch in batches)]
-    return tabulate(lines, headings, tablefmt="github", colalign=aligned, disable_numparse=True)
+    return github(lines, headings, left)
 
 
 def allocators_table() -> str:

@@ -12,7 +12,6 @@ from benchmarks.devices import gpu_monitor
 from benchmarks.grid.cells import BEST, IMPLEMENTATIONS, LABELS, PAIRS, RUNGS
 from benchmarks.records.record import Record
 from benchmarks.roofline import costs, roofs
-from benchmarks.roofline.roofs import peaks as peaks  # what a row is held against
 from weight_port import arch
 
 Row = dict[str, Any]

@@ -10,7 +10,6 @@ import numpy as np
 from benchmarks import stats
 from benchmarks.experiments.latency import queries
 from benchmarks.experiments.latency.queries import Array
-from benchmarks.experiments.latency.scenarios import SCENARIOS
 from benchmarks.grid.cells import LABELS
 
 Row = dict[str, Any]
@@ -92,17 +91,6 @@ def _waits(row: Mapping[str, Any]) -> Row:
     }
 
 
-def _figure(row: Row) -> str:
-    """What the scenario is about, in words; a withheld percentile says what it lacks."""
-    percent = SCENARIOS[row["scenario"]].percentile
-    if percent is None:
-        return f"{row['images_per_s']:.1f} images/s"
-    value = row[f"p{percent}_ms"]
-    if value is None:
-        return f"p{percent} withheld: {row['queries']} of {stats.needed(percent)} queries"
-    return f"p{percent} {value:.1f} ms"
-
-
 def _speed(row: Mapping[str, Any]) -> Row:
     latencies = _pooled(row, "ended", "scheduled")
     rate, busy = _per_process(row)
@@ -123,7 +111,6 @@ def rows(record: Mapping[str, Any]) -> list[Row]:
         row: Row = {key: entry[key] for key in ("scenario", "load", "rate", *LABELS, "error")}
         if not row["error"]:
             row |= _speed(entry)
-            row["figure"] = _figure(row)
         found.append(row)
     for row in found:
         row["notes"] = [] if row["error"] else _notes(row, found)

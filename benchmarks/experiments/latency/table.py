@@ -1,72 +1,70 @@
-"""Tables from a record of latency scenarios, in the formats of ``table``."""
+"""The table of latency scenarios: a row per cell, scenario and load."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from tabulate import tabulate
-
+from benchmarks import stats
 from benchmarks.experiments.latency.rows import rows
-from benchmarks.experiments.latency.scenarios import CAPACITY
-from benchmarks.records.tables import machine
+from benchmarks.experiments.latency.scenarios import CAPACITY, SCENARIOS
+from benchmarks.records.tables import (
+    NONE,
+    NOTE,
+    Column,
+    Table,
+    label,
+    machine,
+    number,
+    percent,
+    shown,
+)
 
 Record = Mapping[str, Any]
-Column = tuple[str, str, Callable[[Any], str]]  # heading, key in a row, how to write its value
 
 
-def _number(digits: int) -> Callable[[Any], str]:
-    return lambda value: f"{value:,.{digits}f}"
-
-
-def _percent(value: Any) -> str:
-    return f"{value:.0%}"
-
-
-COLUMNS: tuple[Column, ...] = (
-    ("scenario", "scenario", str),
-    ("implementation", "implementation", str),
-    ("mode", "mode", str),
-    ("batch", "batch", str),
-    ("load", "load", _percent),
-    ("offered/s", "offered_per_s", _number(1)),
-    ("figure", "figure", str),
-    ("images/s", "images_per_s", _number(1)),
-    ("p50 ms", "p50_ms", _number(1)),
-    ("p90 ms", "p90_ms", _number(1)),
-    ("p99 ms", "p99_ms", _number(1)),
-    ("mean wait ms", "wait_ms", _number(1)),
-    ("in theory", "expected_wait_ms", _number(1)),
-    ("busy", "busy", _percent),
-    ("note", "note", str),
-)
-_TEXT = {"scenario", "implementation", "mode", "figure", "note"}
-
-
-def _note(row: Mapping[str, Any]) -> str:
+def figure(row: Mapping[str, Any]) -> str:
+    """What the scenario is about, in words; a withheld percentile says what it lacks."""
     if row["error"]:
-        return "FAILED " + str(row["error"].strip().splitlines()[-1])
-    return "; ".join(row["notes"])
+        return NONE
+    percentile = SCENARIOS[row["scenario"]].percentile
+    if percentile is None:
+        return f"{row['images_per_s']:.1f} images/s"
+    value = row[f"p{percentile}_ms"]
+    if value is None:
+        needed = stats.needed(percentile)
+        return f"p{percentile} withheld: {row['queries']} of {needed} queries"
+    return f"p{percentile} {value:.1f} ms"
 
 
-def _grid(record: Record, style: str) -> str:
-    found = [{**row, "note": _note(row)} for row in rows(record)]
-    # No column of dashes where no scenario has such a number.
-    columns = [one for one in COLUMNS if any(row.get(one[1]) is not None for row in found)]
-    lines = [
-        [write(row[key]) if row.get(key) is not None else "–" for _, key, write in columns]
-        for row in found
-    ]
-    return tabulate(
-        lines,
-        headers=[heading for heading, _, _ in columns],
-        tablefmt=style,
-        disable_numparse=True,
-        colalign=["left" if key in _TEXT else "right" for _, key, _ in columns],
-    )
+COLUMNS = (
+    label("scenario"),
+    label("implementation"),
+    label("mode"),
+    Column("batch", "batch"),
+    Column("load", "load", percent()),
+    Column("offered/s", "offered_per_s", number(1)),
+    Column("figure", None, figure, left=True),
+    Column("images/s", "images_per_s", number(1)),
+    Column("p50 ms", "p50_ms", number(1)),
+    Column("p90 ms", "p90_ms", number(1)),
+    Column("p99 ms", "p99_ms", number(1)),
+    Column("mean wait ms", "wait_ms", number(1)),
+    Column("in theory", "expected_wait_ms", number(1)),
+    Column("busy", "busy", percent()),
+    NOTE,
+)
+
+
+def tables(record: Record) -> list[Table]:
+    """The rows; no column of dashes where no scenario has such a number."""
+    found = rows(record)
+    return [Table("rows", shown(COLUMNS, found), found)]
+
+
+def notes(record: Record) -> list[str]:
+    """Where, with what and how it was measured, and what the columns mean."""
+    return [machine(record), _terms(record)]
 
 
 def _terms(record: Record) -> str:
@@ -85,30 +83,3 @@ def _terms(record: Record) -> str:
             "number of queries says. "
         )
     return text.strip()
-
-
-def _page(record: Record, style: str) -> str:
-    return "\n\n".join([_grid(record, style), machine(record), _terms(record)])
-
-
-def _csv(record: Record) -> str:
-    found = rows(record)
-    names = list(dict.fromkeys(name for row in found for name in row))
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({**row, "notes": "; ".join(row["notes"])} for row in found)
-    return stream.getvalue().rstrip("\n")
-
-
-FORMATS: dict[str, Callable[[Record], str]] = {
-    "simple": lambda record: _page(record, "simple"),
-    "github": lambda record: _page(record, "github"),
-    "csv": _csv,
-    "json": lambda record: json.dumps({"rows": rows(record)}, indent=1, allow_nan=False),
-}
-
-
-def render(record: Record, style: str) -> str:
-    """A record as text; ``style`` is a key of FORMATS."""
-    return FORMATS[style](record)

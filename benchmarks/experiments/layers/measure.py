@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.experiments.layers import steps as layers_worker
+from benchmarks.experiments.layers.rows import IMPLEMENTATIONS
 from benchmarks.grid.cells import abba
 from benchmarks.harness import frameworks, worker
 from benchmarks.harness.inputs import images, make_files, make_weights
@@ -24,8 +25,6 @@ from benchmarks.roofline.measure import peak
 from parity.workers.launch import WorkerError
 
 Say = Callable[[str], None]
-
-IMPLEMENTATIONS = frameworks.REFERENCES  # framework -> whose network it runs
 
 
 @dataclass(frozen=True)

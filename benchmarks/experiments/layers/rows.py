@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks import stats
-from benchmarks.experiments.layers.measure import IMPLEMENTATIONS
 from benchmarks.roofline import costs, roofs
 
 Record = Mapping[str, Any]
 Row = dict[str, Any]
 Key = tuple[str, str]  # a step's name and kind
 
+IMPLEMENTATIONS = {"torch": "pytorch_impl", "paddle": "paddle_impl"}  # whose network each runs
 FRAMEWORKS = tuple(IMPLEMENTATIONS)
 ADDED = ("flops", "bytes", "difference_ms", *(f"{name}_ms" for name in FRAMEWORKS))
 
@@ -151,9 +151,7 @@ def totals(record: Record) -> list[Row]:
 
 def unsound(record: Record) -> list[str]:
     """Sides whose processes lack a step, or hold a time that parity does not allow, or none."""
-    from benchmarks.roofline.costs import order
-
-    wanted = order(record["settings"]["model"])
+    wanted = costs.order(record["settings"]["model"])
     found = []
     for index, side in enumerate(record["sides"]):
         where = f"record.sides[{index}]"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.experiments.parity_cost.rows import FACTOR, PADDLE, PARITY, TORCH
 from benchmarks.grid.cells import abba
 from benchmarks.harness import frameworks
 from benchmarks.harness.processes import CommandError, peak_anonymous, run
@@ -25,10 +26,7 @@ from weight_port.formats import safetensors
 
 Say = Callable[[str], None]
 
-PARITY, TORCH, PADDLE = "python -m parity", "torch alone", "paddle alone"
 PRECISIONS = ("float64", "float32")
-FACTOR = 1.25  # the parity run may take so many times the two alone
-ANONYMOUS = 300_000_000  # bytes of the parity run's parent, at the greatest depth
 
 
 @dataclass(frozen=True)
@@ -118,6 +116,3 @@ def measure(options: Options, build: Path, say: Say) -> record.Record:
         "commands": rows,
         "memory": memory,
     }
-
-
-# -- from a record to numbers

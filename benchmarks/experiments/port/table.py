@@ -1,84 +1,96 @@
-"""Tables from a record of conversions, in the formats of ``table``."""
+"""The tables of conversions: commands, targets, the parts of a conversion, and memory."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from tabulate import tabulate
-
-from benchmarks.experiments.port import rows as port_rows
+from benchmarks.experiments.port import rows
 from benchmarks.experiments.port.cases import ANONYMOUS
-from benchmarks.records.tables import software
+from benchmarks.records.record import reason
+from benchmarks.records.tables import Column, Table, fixed, interval, software
 from benchmarks.stats import MIN_PROCESSES
 
 Record = Mapping[str, Any]
+Row = Mapping[str, Any]
+
+_interval = interval(fixed(3))
+
+COMMANDS = (
+    Column("command", "name", left=True),
+    # A command that failed has its error in place of its time.
+    Column("median s", None, lambda row: "FAILED" if row["error"] else f"{row['seconds']:.3f}"),
+    Column("from, to", None, lambda row: reason(row["error"]) if row["error"] else _interval(row)),
+    Column("CPU s", "cpu_seconds", fixed(3)),
+)
 
 
-def _grid(headers: Sequence[str], lines: Sequence[Sequence[str]], style: str, text: int = 1) -> str:
-    """A table whose first ``text`` columns are words."""
-    align = ["left"] * text + ["right"] * (len(headers) - text)
-    return tabulate(lines, headers, tablefmt=style, disable_numparse=True, colalign=align)
+def _what(row: Row) -> str:
+    return f"{row['top']} / {row['bottom']}" if row["at_least"] else str(row["top"])
 
 
-def commands(record: Record, style: str) -> str:
-    """Every command's time, or its error in place of one."""
-    lines = []
-    for row in port_rows.commands(record):
-        if row["error"]:
-            lines.append([row["name"], "FAILED", row["error"].strip().splitlines()[-1], "–"])
-            continue
-        spread = f"{row['low']:.3f} to {row['high']:.3f}"
-        lines.append([row["name"], f"{row['seconds']:.3f}", spread, f"{row['cpu_seconds']:.3f}"])
-    return _grid(["command", "median s", "from, to", "CPU s"], lines, style)
+def _measured(row: Row) -> str:
+    """Bytes; or times: how many times as fast an "at least" is, else seconds of their limit."""
+    if row.get("seconds") is None:
+        return f"{(row['peak_bytes'] or 0) / 1e6:.0f} MB"
+    if not row["at_least"]:
+        return f"{row['seconds']:.3f} s of {row['limit']:.3f} s"
+    share, low, high = (row[name] * row["factor"] for name in ("share", "low", "high"))
+    return f"{share:.2f} × ({low:.2f} to {high:.2f})"
 
 
-def targets(record: Record, style: str) -> str:
+TARGETS = (
+    Column("", None, _what, left=True),
+    Column("measured", None, _measured),
+    Column("target", "target"),
+    Column("reached", "reached"),
+)
+
+
+def tables(record: Record) -> list[Table]:
+    """The four tables."""
+    commands = Table("commands", COMMANDS, rows.commands(record))
+    return [commands, targets(record), parts(record), memory(record)]
+
+
+def targets(record: Record) -> Table:
     """What was to be reached, and was it."""
-    lines = []
-    for row in port_rows.targets(record):
-        if row["at_least"]:
-            scale = row["factor"]
-            low, high = (row[end] * scale for end in ("low", "high"))
-            measured = f"{row['share'] * scale:.2f} × ({low:.2f} to {high:.2f})"
-            what = f"{row['top']} / {row['bottom']}"
-        else:
-            measured = f"{row['seconds']:.3f} s of {row['limit']:.3f} s"
-            what = row["top"]
-        lines.append([what, measured, row["target"], row["reached"]])
-    if record["memory"]:
-        most = port_rows.worst(record)
-        peak = f"{(most['peak_bytes'] or 0) / 1e6:.0f} MB"
-        what = f"anonymous memory, most of {most['pairs']} pairs of formats"
-        lines.append([what, peak, f"under {ANONYMOUS / 1e6:.0f} MB", most["reached"]])
-    return _grid(["", "measured", "target", "reached"], lines, style)
+    return Table("targets", TARGETS, [*rows.targets(record), *_memory_target(record)])
 
 
-def parts(record: Record, style: str) -> str:
+def _memory_target(record: Record) -> list[dict[str, Any]]:
+    if not record["memory"]:
+        return []
+    most = rows.worst(record)
+    what = f"anonymous memory, most of {most['pairs']} pairs of formats"
+    row = {"top": what, "target": f"under {ANONYMOUS / 1e6:.0f} MB", "at_least": False}
+    return [{**row, "peak_bytes": most["peak_bytes"], "reached": most["reached"]}]
+
+
+def parts(record: Record) -> Table:
     """Mean milliseconds of a conversion's parts."""
-    rows = port_rows.parts(record)
-    names = [name for name in (rows[0] if rows else {}) if name != "name"]
-    lines = [[row["name"], *(f"{row[name]:.0f}" for name in names)] for row in rows]
-    return _grid(["mean ms", *names], lines, style)
+    found = rows.parts(record)
+    names = [name for name in (found[0] if found else {}) if name != "name"]
+    columns = [Column(name, name, fixed(0)) for name in names]
+    return Table("parts", [Column("mean ms", "name", left=True), *columns], found)
 
 
-def memory(record: Record, style: str) -> str:
-    """Peak anonymous memory in MB: a line per source, a column per destination."""
-    rows = port_rows.memory(record)
-    names = [name for name in (rows[0] if rows else {}) if name != "source"]
-    lines = [[row["source"], *(_megabytes(row[name]) for name in names)] for row in rows]
-    return _grid(["peak MB, from \\ to", *names], lines, style)
+def memory(record: Record) -> Table:
+    """Peak anonymous memory in MB: a row per source, a column per destination."""
+    found = rows.memory(record)
+    names = [name for name in (found[0] if found else {}) if name != "source"]
+    columns = [Column(name, name, fixed(0, unit=1e6), none="FAILED") for name in names]
+    return Table("memory", [Column("peak MB, from \\ to", "source", left=True), *columns], found)
 
 
-def _megabytes(count: int | None) -> str:
-    return "FAILED" if count is None else f"{count / 1e6:.0f}"
+def notes(record: Record) -> list[str]:
+    """Where, with what and how it was measured."""
+    few = f"No ratios: they need {MIN_PROCESSES} processes per command (--rounds)."
+    return [*([few] if record["settings"]["rounds"] < MIN_PROCESSES else []), legend(record)]
 
 
 def legend(record: Record) -> str:
-    """Where, with what and how it was measured."""
+    """The machine, the software and the settings."""
     context, settings = record["context"], record["settings"]
     return (
         f"{context['system']['cpu']}, {context['system']['cores']} cores, Python "
@@ -86,39 +98,3 @@ def legend(record: Record) -> str:
         f"{settings['model']}, {settings['bytes'] / 1e6:.0f} MB, saved by Paddle. "
         f"{settings['rounds']} processes per command."
     )
-
-
-def _page(record: Record, style: str) -> str:
-    tables = (commands, targets, parts, memory)
-    page = [table(record, style) for table in tables]
-    if record["settings"]["rounds"] < MIN_PROCESSES:
-        page.append(f"No ratios: they need {MIN_PROCESSES} processes per command (--rounds).")
-    return "\n\n".join([*page, legend(record)])
-
-
-def _csv(record: Record) -> str:
-    stream = io.StringIO()
-    names = ["name", "error", "seconds", "low", "high", "cpu_seconds", "processes"]
-    writer = csv.DictWriter(stream, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(port_rows.commands(record))
-    return stream.getvalue().rstrip("\n")
-
-
-def _json(record: Record) -> str:
-    tables = (port_rows.commands, port_rows.targets, port_rows.parts, port_rows.memory)
-    found = {table.__name__: table(record) for table in tables}
-    return json.dumps(found, indent=1, allow_nan=False)
-
-
-FORMATS: dict[str, Callable[[Record], str]] = {
-    "simple": lambda record: _page(record, "simple"),
-    "github": lambda record: _page(record, "github"),
-    "csv": _csv,
-    "json": _json,
-}
-
-
-def render(record: Record, style: str) -> str:
-    """A record as text; ``style`` is a key of FORMATS."""
-    return FORMATS[style](record)

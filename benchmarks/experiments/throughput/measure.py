@@ -158,6 +158,3 @@ def _outcome(row: Mapping[str, Any], options: Options) -> str:
         return str(row["error"].strip().splitlines()[-1])
     last = row["runs"][-1]["ranks"]
     return f"{images_per_second(last, options.batch, options.passes):.1f} images/s"
-
-
-# -- from a record to numbers

@@ -60,11 +60,11 @@ def rows(record: Record) -> list[dict[str, Any]]:
     """A row per framework and number of processes; one that failed has its error and no speed."""
     found = []
     for row in record["rows"]:
-        line: dict[str, Any] = {key: row[key] for key in ("framework", "workers", "error")}
+        line: dict[str, Any] = {key: row[key] for key in ("framework", "workers")}
         if not row["error"]:
             each = speeds(record, row)
-            line |= {"images_per_s": float(np.median(each)), "runs": len(each)}
+            line |= {"images_per_s": float(np.median(each))}
             line |= {"low": float(each.min()), "high": float(each.max())}
-            line |= {"scaling": scaling(record, row)}
-        found.append(line)
+            line |= {"scaling": scaling(record, row), "runs": len(each)}
+        found.append({**line, "error": row["error"]})
     return found

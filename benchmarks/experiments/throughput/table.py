@@ -1,66 +1,45 @@
-"""Tables from a record of the throughput of several processes, in the formats of ``table``."""
+"""The table of the throughput of several processes at once."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from tabulate import tabulate
+from benchmarks.experiments.throughput.rows import rows
+from benchmarks.records.tables import (
+    Column,
+    Table,
+    failure,
+    fixed,
+    interval,
+    label,
+    machine,
+    percent,
+)
 
-from benchmarks.experiments.throughput.rows import Record, rows
-from benchmarks.records.tables import machine
+Record = Mapping[str, Any]
+
+COLUMNS = (
+    label("framework"),
+    Column("processes", "workers"),
+    Column("images/s", "images_per_s", fixed(1)),
+    Column("from, to", None, interval(fixed(1))),
+    Column("scaling", "scaling", percent()),
+    Column("note", None, lambda row: failure(row) if row["error"] else "", left=True),
+)
 
 
-def _line(row: Mapping[str, Any]) -> list[str]:
-    if row["error"]:
-        said = "FAILED " + row["error"].strip().splitlines()[-1]
-        return [row["framework"], str(row["workers"]), "–", "–", "–", said]
-    share = "–" if row["scaling"] is None else f"{row['scaling']:.0%}"
-    between = f"{row['low']:.1f} to {row['high']:.1f}"
-    return [
-        row["framework"],
-        str(row["workers"]),
-        f"{row['images_per_s']:.1f}",
-        between,
-        share,
-        "",
-    ]
+def tables(record: Record) -> list[Table]:
+    """A row per framework and number of processes."""
+    return [Table("rows", COLUMNS, rows(record))]
 
 
-def _page(record: Record, style: str) -> str:
+def notes(record: Record) -> list[str]:
+    """Where, with what and how it was measured."""
     settings = record["settings"]
-    headers = ["framework", "processes", "images/s", "from, to", "scaling", "note"]
-    align = ("left", "right", "right", "right", "right", "left")
-    lines = [_line(row) for row in rows(record)]
-    made = tabulate(lines, headers, tablefmt=style, colalign=align, disable_numparse=True)
-    what = (
+    terms = (
         f"{settings['model']}, eager float32, {settings['batch']} images a pass and process, "
         f"{settings['passes']} passes, {settings['threads']} threads a process. Scaling: over as "
         "many single processes."
     )
-    return f"{made}\n\n{machine(record)}\n\n{what}"
-
-
-def _csv(record: Record) -> str:
-    names = ["framework", "workers", "images_per_s", "low", "high", "scaling", "runs", "error"]
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows(record))
-    return stream.getvalue().rstrip("\n")
-
-
-FORMATS: dict[str, Callable[[Record], str]] = {
-    "simple": lambda record: _page(record, "simple"),
-    "github": lambda record: _page(record, "github"),
-    "csv": _csv,
-    "json": lambda record: json.dumps({"rows": rows(record)}, indent=1, allow_nan=False),
-}
-
-
-def render(record: Record, style: str) -> str:
-    """A record as text; ``style`` is a key of FORMATS."""
-    return FORMATS[style](record)
+    return [machine(record), terms]

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.experiments.train.rows import LABELS, name
 from benchmarks.grid.cells import abba
 from benchmarks.harness import frameworks
 from benchmarks.records import record
@@ -64,9 +65,8 @@ class Options:
 
 
 def _rows() -> list[dict[str, Any]]:
-    keys = ("framework", "precision", "layout", "threads")
     return [
-        {**dict(zip(keys, mode, strict=True)), "error": None, "processes": [], "accuracies": []}
+        {**dict(zip(LABELS, mode, strict=True)), "error": None, "processes": [], "accuracies": []}
         for mode in MODES
     ]
 
@@ -75,12 +75,6 @@ def _how(row: dict[str, Any], threads: int) -> dict[str, Any]:
     last = row["layout"] == "NHWC"
     count = row["threads"] or threads
     return {"threads": count, "precision": row["precision"], "channels_last": last}
-
-
-def name(row: dict[str, Any]) -> str:
-    """A row in a table."""
-    threads = f", {row['threads']} thread" if row["threads"] else ""
-    return f"{row['framework']}, {row['precision']}, {row['layout']}{threads}"
 
 
 def _speeds(rows: list[dict[str, Any]], options: Options, threads: int, say: Say) -> None:

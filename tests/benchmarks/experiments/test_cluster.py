@@ -17,7 +17,7 @@ from benchmarks.experiments.forward import cluster
 from benchmarks.experiments.forward import measure as run
 from benchmarks.grid import cells
 from benchmarks.harness.frameworks import RunError
-from tests.benchmarks.records.test_record import make_cell, make_record
+from tests.helpers.benchmark_records import small_record, steady_cell
 
 NAMES = ["pytorch_impl", "paddle_impl"]
 
@@ -63,9 +63,9 @@ def test_auto_without_gpus_is_the_cpus():
 
 def test_records_of_two_machines_are_two_and_the_lost_are_said():
     slots = [cluster.Slot(name, "host", 1, 0) for name in ("x", "y")]
-    one, two, three = (make_record() for _ in range(3))
+    one, two, three = (small_record() for _ in range(3))
     one["cells"], two["cells"], three["cells"] = (
-        [make_cell("pytorch_impl", [ms])] for ms in (1, 2, 3)
+        [steady_cell("pytorch_impl", [ms])] for ms in (1, 2, 3)
     )
     done = [(slots[0], one), (slots[1], two), (slots[0], three)]
     lost = cluster.groups(options(("resnet18",), (1,)).cells)
@@ -131,7 +131,7 @@ def working(template, log, seconds):
 
 def spread(made, tmp_path, asked, seconds, say=lambda _: None):
     """Run on the cluster; returns the records and what the log says."""
-    work = working(json.dumps(make_record()), str(tmp_path), seconds)
+    work = working(json.dumps(small_record()), str(tmp_path), seconds)
     found = cluster.run(made.address, asked, say, work)
     return found, [json.loads(file.read_text()) for file in sorted(tmp_path.iterdir())]
 

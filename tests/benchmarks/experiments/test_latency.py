@@ -21,14 +21,15 @@ from benchmarks.devices import device_cpu
 from benchmarks.experiments.latency import measure as latency
 from benchmarks.experiments.latency import queries, scenarios
 from benchmarks.experiments.latency import rows as latency_rows
-from benchmarks.experiments.latency import table as latency_table
 from benchmarks.experiments.latency import worker as latency_worker
+from benchmarks.experiments.latency.table import figure
 from benchmarks.grid.cells import Cell
 from benchmarks.harness import frameworks, worker
 from benchmarks.harness.frameworks import RunError
 from benchmarks.records import record
 from parity.workers.launch import WorkerError
-from tests.helpers.cells import make_record
+from tests.helpers.benchmark_records import small_record
+from tests.helpers.exit_status import status
 
 MS = 1_000_000
 
@@ -276,7 +277,7 @@ def make():
             {
                 "schema": 1,
                 "kind": "latency",
-                "context": make_record()["context"],
+                "context": small_record()["context"],
                 "settings": dataclasses.asdict(OPTIONS),
                 "rows": found,
             }
@@ -288,11 +289,11 @@ def test_rows_have_their_scenario_s_figure():
     made = make()
     kinds.check(made, "made")
     single, multi, one, eight, served, failed = latency_rows.rows(made)
-    assert single["figure"] == "p90 10.0 ms"
-    assert (multi["figure"], multi["queries"]) == ("p99 10.0 ms", 300)
+    assert figure(single) == "p90 10.0 ms"
+    assert (figure(multi), multi["queries"]) == ("p99 10.0 ms", 300)
     assert single["images_per_s"] == pytest.approx(100)
     assert multi["images_per_s"] == pytest.approx(800)
-    assert (one["figure"], eight["figure"]) == ("100.0 images/s", "400.0 images/s")
+    assert (figure(one), figure(eight)) == ("100.0 images/s", "400.0 images/s")
     assert (one["notes"], eight["notes"]) == ([], ["best batch"])
     assert "p90_ms" not in eight
     assert served["offered_per_s"] == pytest.approx(50)
@@ -314,8 +315,8 @@ def test_percentiles_are_withheld_until_there_are_queries_enough():
     served, single = latency_rows.rows(made)
     assert served["queries"] == 200 < stats.needed(99)
     assert served["p99_ms"] is None
-    assert served["figure"] == "p99 withheld: 200 of 300 queries"
-    assert single["figure"] == "p90 withheld: 29 of 30 queries"
+    assert figure(served) == "p99 withheld: 200 of 300 queries"
+    assert figure(single) == "p90 withheld: 29 of 30 queries"
 
 
 def test_a_server_that_is_always_busy_is_called_saturated():
@@ -369,14 +370,14 @@ def test_the_tables_say_all_of_it(tmp_path, capsys):
     for said in ("p90 10.0 ms", "400.0 images/s", "best batch", f"FAILED {FAILED}", "50%"):
         assert said in text
     assert "from the moment for which a query was scheduled" in text
-    assert latency_table.render(made, "github").startswith("| scenario")
-    lines = list(csv.DictReader(io.StringIO(latency_table.render(made, "csv"))))
+    assert kinds.render(made, "github").startswith("| scenario")
+    lines = list(csv.DictReader(io.StringIO(kinds.render(made, "csv"))))
     assert [line["scenario"] for line in lines] == [entry["scenario"] for entry in made["rows"]]
-    assert json.loads(latency_table.render(made, "json"))["rows"][0]["p50_ms"] == 10
+    assert json.loads(kinds.render(made, "json"))["rows"][0]["p50_ms"] == 10
     made["rows"] = made["rows"][:1]
     made["settings"]["scenarios"] = ["single-stream"]
-    assert "offered" not in latency_table.render(made, "simple")
-    assert "Poisson" not in latency_table.render(made, "simple")
+    assert "offered" not in kinds.render(made, "simple")
+    assert "Poisson" not in kinds.render(made, "simple")
 
 
 REFERENCE = np.random.default_rng(0).standard_normal((1, 10))
@@ -434,7 +435,7 @@ def test_a_rate_is_a_row_of_its_own_and_takes_the_place_of_the_usual_loads(monke
 
     monkeypatch.setattr(latency, "measure", measure)
     for arguments in ([], ["--rate", "5"], ["--rate", "5", "--load", "0.2"]):
-        assert main([*SMALL, *arguments, "--json", str(tmp_path / "x.json")]) == 1
+        assert main([*SMALL, *arguments, "--json", str(tmp_path / "x.json")]) == 2
     assert asked == [((0.5, 0.7, 0.9), ()), ((), (5.0,)), ((0.2,), (5.0,))]
 
 
@@ -442,11 +443,11 @@ def test_a_rate_is_a_row_of_its_own_and_takes_the_place_of_the_usual_loads(monke
     ("arguments", "said"),
     [
         (["resnet18", "--scenario", "burst"], "unknown 'burst'"),
-        (["resnet18", "--load", "0.5,0"], "'0' is no positive number"),
-        (["resnet18", "--load", "half"], "'half' is no positive number"),
-        (["resnet18", "--rate", "-1"], "'-1' is no positive number"),
-        (["resnet18", "--rate", "inf"], "'inf' is no positive number"),
-        (["resnet18", "--queries", "1"], "no whole number from 2 on"),
+        (["resnet18", "--load", "0.5,0"], "'0' must be above 0"),
+        (["resnet18", "--load", "half"], "'half' must be a number"),
+        (["resnet18", "--rate", "-1"], "'-1' must be above 0"),
+        (["resnet18", "--rate", "inf"], "'inf' must be a number"),
+        (["resnet18", "--queries", "1"], "must be a whole number, at least 2"),
         (["resnet18", "--implementations", "openvino"], "unknown 'openvino'"),
         (["resnet18", "--modes", "engine"], "has such a mode"),
         (["resnet99"], "invalid choice"),
@@ -454,9 +455,7 @@ def test_a_rate_is_a_row_of_its_own_and_takes_the_place_of_the_usual_loads(monke
     ],
 )
 def test_wrong_usage_is_status_2(arguments, said, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main(["latency", *arguments])
-    assert stopped.value.code == 2
+    assert status(main, ["latency", *arguments]) == 2
     assert said in capsys.readouterr().err
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import weight_port
-from benchmarks import kinds as benchmarks_kinds
+from benchmarks import kinds
 from benchmarks.__main__ import main
 from benchmarks.devices import device_cpu, timing
 from benchmarks.experiments.layers import measure as layers
@@ -22,11 +22,11 @@ from benchmarks.experiments.layers import steps_paddle as paddle_layers
 from benchmarks.experiments.layers import steps_torch as torch_layers
 from benchmarks.experiments.layers import table as layers_table
 from benchmarks.harness import frameworks, worker
-from benchmarks.records import record
+from benchmarks.records import record, tables
 from benchmarks.roofline import costs
 from parity import seeded
 from parity.workers import outputs
-from tests.helpers.cells import make_record
+from tests.helpers.benchmark_records import small_record
 
 GOOD = {"max_abs": 1e-6, "relative_l2": 1e-6, "error": None}
 BAD = {"max_abs": 1.0, "relative_l2": 0.5, "error": "parity: relative L2 5.0e-01 is over 1e-04"}
@@ -51,7 +51,7 @@ def side(framework, rounds, us=10, conv_us=1000):
 
 def make(rounds=3):
     """Paddle's convolutions take 1.2 times torch's."""
-    passes = make_record()
+    passes = small_record()
     peaks = passes["peaks"]
     peaks[0]["copies"] = [{"bytes": 1_000_000, "device_ns": [100_000]}]  # 20 GB/s, 10 GFLOP/s
     settings = {"model": "resnet18", "batch": 2, "size": 64, "threads": 2, "device": "cpu"}
@@ -92,8 +92,8 @@ def test_verdicts_need_five_processes():
     found = by_key(make(5))
     assert found["conv1", "conv"]["verdict"] == "slower"
     assert found["fc", "linear"]["verdict"] == "no difference"
-    assert "verdict" not in layers_table.steps(make(4), "simple")
-    assert "verdict" in layers_table.steps(make(5), "simple")
+    assert "verdict" not in kinds.render(make(4), "simple", "steps")
+    assert "verdict" in kinds.render(make(5), "simple", "steps")
 
 
 def test_what_differs_most_comes_first():
@@ -104,24 +104,24 @@ def test_what_differs_most_comes_first():
         steps["res4a_branch2a", "conv"]["device_ns"] = [100_000] * 3  # and here in torch
     first = [row["name"] for row in layers_rows.by_difference(layers_rows.rows(made))]
     assert first[:3] == ["res3a", "res4a_branch2a", "conv1"]
-    lines = layers_table.render(made, "simple", sort="difference").splitlines()
+    lines = kinds.render(made, "simple", sort="difference").splitlines()
     assert lines[2].startswith("res3a ")
-    assert layers_table.render(made, "simple").splitlines()[2].startswith("conv1 ")
+    assert kinds.render(made, "simple").splitlines()[2].startswith("conv1 ")
 
 
 def test_kinds_add_up_to_all_steps_and_the_rest_lies_between():
     made = make()
     found = {row["kind"]: row for row in layers_rows.totals(made)}
     ran = {kind for _, kind in costs.order("resnet18")}
-    kinds = [kind for kind in costs.KINDS if kind in ran]
-    assert list(found) == [*kinds, "all steps", "whole pass"]
+    ordered = [kind for kind in costs.KINDS if kind in ran]
+    assert list(found) == [*ordered, "all steps", "whole pass"]
     assert {"conv", "batch_norm", "relu", "max_pool", "add", "avg_pool", "linear"} == ran
     assert found["conv"]["steps"] == 20
     assert found["conv"]["paddle_ms"] == pytest.approx(24)
     others = len(ORDER) - 20
     assert found["all steps"]["torch_ms"] == pytest.approx(20 + others * 0.01)
     for name in ("flops", "bytes", "steps", "torch_ms", "paddle_ms", "difference_ms"):
-        parts = sum(found[kind][name] for kind in kinds)
+        parts = sum(found[kind][name] for kind in ordered)
         assert found["all steps"][name] == pytest.approx(parts)
     whole = found["whole pass"]
     assert whole["torch_between_ms"] == pytest.approx(30 - 20 - others * 0.01)
@@ -142,7 +142,7 @@ def fail_step(made, index=2):
 
 def test_a_step_that_failed_has_its_error_and_no_time_and_no_sum_hides_it():
     made = fail_step(make())
-    benchmarks_kinds.check(made, "x.json")
+    kinds.check(made, "x.json")
     name, kind = ORDER[2]
     row = by_key(made)[name, kind]
     assert row["error"] == f"paddle: {BAD['error']}"
@@ -153,7 +153,7 @@ def test_a_step_that_failed_has_its_error_and_no_time_and_no_sum_hides_it():
     assert "paddle_ms" not in totals["all steps"]
     assert "paddle_between_ms" not in totals["whole pass"]
     assert totals["all steps"]["torch_ms"] > 0
-    (line,) = (x for x in layers_table.render(made, "github").splitlines() if "FAILED" in x)
+    (line,) = (x for x in kinds.render(made, "github").splitlines() if "FAILED" in x)
     assert "5.0e-01" in line
     assert layers_rows.by_difference(layers_rows.rows(made))[-1]["error"] == row["error"]
 
@@ -161,9 +161,9 @@ def test_a_step_that_failed_has_its_error_and_no_time_and_no_sum_hides_it():
 def test_a_framework_that_failed_leaves_the_other_one():
     made = make()
     made["sides"][1] |= {"error": "killed\nSegmentation fault", "processes": []}
-    benchmarks_kinds.check(made, "x.json")
+    kinds.check(made, "x.json")
     assert all(row["torch_ms"] > 0 for row in layers_rows.rows(made))
-    text = layers_table.render(made, "simple")
+    text = kinds.render(made, "simple")
     assert "FAILED Segmentation fault" in text
     assert "Paddle ms" not in text
 
@@ -171,7 +171,7 @@ def test_a_framework_that_failed_leaves_the_other_one():
 def test_without_peaks_there_is_no_roof():
     made = make()
     made["peaks"] = []
-    text = layers_table.render(made, "simple")
+    text = kinds.render(made, "simple")
     assert "roof" not in text
     assert "bound" not in text
 
@@ -224,17 +224,17 @@ def one_side(made):
 )
 def test_a_spoilt_record_is_refused(spoil, said):
     made = make()
-    benchmarks_kinds.check(made, "x.json")
+    kinds.check(made, "x.json")
     spoil(made)
     with pytest.raises(record.RecordError, match=said):
-        benchmarks_kinds.check(made, "x.json")
+        kinds.check(made, "x.json")
 
 
 def test_show_renders_every_format_in_either_order(tmp_path, capsys):
     file = tmp_path / "layers.json"
-    benchmarks_kinds.write(file, make(5))
+    kinds.write(file, make(5))
     texts = {}
-    for style in layers_table.FORMATS:
+    for style in tables.FORMATS:
         assert main(["show", str(file), "--format", style]) == 0
         texts[style] = capsys.readouterr().out
     assert texts["github"].startswith("| layer")
@@ -247,8 +247,8 @@ def test_show_renders_every_format_in_either_order(tmp_path, capsys):
 
 
 def test_other_records_have_no_order_to_choose(tmp_path, capsys):
-    benchmarks_kinds.write(tmp_path / "run.json", make_record())
-    assert main(["show", str(tmp_path / "run.json"), "--sort", "difference"]) == 1
+    kinds.write(tmp_path / "run.json", small_record())
+    assert main(["show", str(tmp_path / "run.json"), "--sort", "difference"]) == 2
     assert "--sort is for records of layers, not of forward" in capsys.readouterr().err
 
 
@@ -257,7 +257,7 @@ def test_other_records_have_no_order_to_choose(tmp_path, capsys):
     [
         ([], "required: MODEL"),
         (["resnet99"], "invalid choice: 'resnet99'"),
-        (["resnet18", "--batch", "0"], "'0' is no whole number from 1 on"),
+        (["resnet18", "--batch", "0"], "'0' must be a whole number, at least 1"),
         (["resnet18", "--sort", "name"], "invalid choice: 'name'"),
     ],
 )
@@ -503,9 +503,9 @@ def test_a_real_run_has_every_step_in_both_frameworks(layout, monkeypatch, tmp_p
         for name in ("torch", "paddle"):
             assert row[f"{name}_ms"] > 0
             assert row[f"{name}_relative_l2"] <= 1e-4
-    made = benchmarks_kinds.read(file)
+    made = kinds.read(file)
     assert (made["kind"], made["settings"]["layout"]) == ("layers", layout)
-    assert f"eager float32, {layout}, batch 1" in layers_table.legend(made)
+    assert f"eager float32, {layout}, batch 1" in layers_table.notes(made)[1]
 
 
 def test_rounds_go_forward_and_backward_and_a_dead_framework_runs_no_more(monkeypatch):
@@ -524,7 +524,7 @@ def test_rounds_go_forward_and_backward_and_a_dead_framework_runs_no_more(monkey
     monkeypatch.setattr(layers, "make_weights", lambda *_: "resnet18.pth")
     options = layers.Options("resnet18", 2, 64, 2, "cpu", 3, 0)
     made = layers.measure(options, lambda _: None)
-    benchmarks_kinds.check(made, "x.json")
+    kinds.check(made, "x.json")
     ran = [framework for framework, task in asked if task == "layers"]
     assert ran == ["torch", "paddle", "torch", "torch"]
     assert [process["round"] for process in made["sides"][0]["processes"]] == [0, 1, 2]

@@ -31,8 +31,9 @@ from benchmarks.experiments.port.cases import (
     SAFETENSORS,
 )
 from benchmarks.harness import frameworks, processes
-from benchmarks.records import record
+from benchmarks.records import record, tables
 from parity.workers import launch
+from tests.helpers.exit_status import status
 
 PARTS = ("start-up", "read", "rename", "write", "wait for the SHA-256", "sync", "exit", "rest")
 SECONDS = {  # of every command, a second where it isn't said
@@ -109,7 +110,7 @@ def test_a_record_survives_its_file_and_is_shown(tmp_path, capsys) -> None:
     made = make_record()
     kinds.write(tmp_path / "port.json", made)
     assert kinds.read(tmp_path / "port.json") == made
-    for style in port_table.FORMATS:
+    for style in tables.FORMATS:
         assert main(["show", str(tmp_path / "port.json"), "--format", style]) == 0
         text = capsys.readouterr().out
         assert SAFETENSORS in text
@@ -202,7 +203,7 @@ def test_what_processes_disagree_on_is_undecided() -> None:
 
 def test_targets_are_withheld_below_five_processes_and_from_failures() -> None:
     assert port_rows.targets(make_record(rounds=4)) == []
-    assert "No ratios: they need 5 processes" in port_table.render(make_record(4), "simple")
+    assert "No ratios: they need 5 processes" in kinds.render(make_record(4), "simple")
     made = make_record()
     entry(made, COPY).update(error="cp: exit status 1\nNo space left")
     assert SAFETENSORS not in reached(made)
@@ -212,7 +213,7 @@ def test_targets_are_withheld_below_five_processes_and_from_failures() -> None:
 def test_a_failure_shows_in_place_of_a_time() -> None:
     made = make_record()
     entry(made, SAFETENSORS).update(error="exit status 1\nweight-port: no such file")
-    lines = port_table.render(made, "simple").splitlines()
+    lines = kinds.render(made, "simple").splitlines()
     (line,) = (line for line in lines if line.startswith(f"{SAFETENSORS} "))
     assert "FAILED" in line
     assert "weight-port: no such file" in line
@@ -226,15 +227,15 @@ def test_one_pair_of_formats_over_the_bound_is_enough(peak) -> None:
     assert port_rows.worst(made)["reached"] == "yes"
     made["memory"][2].update(peak_bytes=peak, error=None if peak else "killed")
     assert port_rows.worst(made)["reached"] == "no"
-    text = port_table.memory(made, "simple")
+    text = tables.grid(port_table.memory(made), "simple")
     assert ("100" if peak else "FAILED") in text
 
 
 def test_rendering_changes_nothing_in_the_record() -> None:
     made = make_record()
     before = copy.deepcopy(made)
-    for style in port_table.FORMATS:
-        port_table.render(made, style)
+    for style in tables.FORMATS:
+        kinds.render(made, style)
     assert made == before
 
 
@@ -269,9 +270,12 @@ def test_a_process_that_is_too_short_has_no_peak() -> None:
 
 def test_fsync_is_left_out_by_the_launcher_alone() -> None:
     sync = "import os, {}\nos.fsync(-1)"
-    for module, status in (("benchmarks.experiments.port.without_sync", 0), ("weight_port.cli", 1)):
+    for module, expected in (
+        ("benchmarks.experiments.port.without_sync", 0),
+        ("weight_port.cli", 1),
+    ):
         done = subprocess.run([sys.executable, "-c", sync.format(module)], capture_output=True)
-        assert done.returncode == status
+        assert done.returncode == expected
 
 
 def test_the_environment_is_a_user_s(monkeypatch) -> None:
@@ -319,7 +323,7 @@ def real(tmp_path_factory):
     commands = [command for command in cases.COMMANDS if command.name in chosen]
     bad = cases.Command(INSPECT, ("inspect", "{source}.none"), "", "weight_port")
     canned = {"versions": {}, "build": [], "switches": {}, "gpu": None}
-    every = port.port_files.in_every_format
+    every = port.checkpoints.in_every_format
 
     def few(*arguments):
         found = every(*arguments)
@@ -330,16 +334,16 @@ def real(tmp_path_factory):
         patch.setattr(port, "COMMANDS", (*commands, bad))
         patch.setattr(port, "DESTINATIONS", {"safetensors": port.DESTINATIONS["safetensors"]})
         patch.setattr(frameworks, "describe", lambda *_: ({"torch": canned, "paddle": canned}, {}))
-        patch.setattr(port.port_files, "in_every_format", few)
+        patch.setattr(port.checkpoints, "in_every_format", few)
         options = ["--model", "resnet18", "--rounds", "2"]
-        status = main(["port", *options, "--json", "port.json"])
+        ended = main(["port", *options, "--json", "port.json"])
         left = [path.name for path in (folder / "build" / "benchmarks").iterdir()]
-    return status, kinds.read(folder / "port.json"), left
+    return ended, kinds.read(folder / "port.json"), left
 
 
 def test_a_real_run_times_what_works_and_says_what_does_not(real) -> None:
-    status, done, left = real
-    assert status == 1  # the row that fails
+    ended, done, left = real
+    assert ended == 1  # the row that fails
     assert left == []
     by_name = {row["name"]: row for row in done["commands"]}
     failed = by_name.pop(INSPECT)
@@ -369,22 +373,20 @@ def test_a_real_conversion_needs_little_memory(real) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--rounds", "0"], "'0' is no whole number from 1 on"),
+        (["--rounds", "0"], "'0' must be a whole number, at least 1"),
         (["--model", "resnet99"], "invalid choice: 'resnet99'"),
         (["--json", "no/such/folder/run.json"], "does not exist"),
     ],
 )
 def test_wrong_usage_is_status_2(arguments, said, capsys, monkeypatch, tmp_path) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as stopped:
-        main(["port", *arguments])
-    assert stopped.value.code == 2
+    assert status(main, ["port", *arguments]) == 2
     assert said in capsys.readouterr().err
 
 
 def test_both_frameworks_are_needed(capsys, monkeypatch, tmp_path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(frameworks, "is_installed", lambda _: False)
-    assert main(["port"]) == 1
+    assert main(["port"]) == 2
     assert "pip install 'resnet-parity[paddle]'" in capsys.readouterr().err
     assert not list(Path("build").rglob("*.json"))

@@ -16,9 +16,8 @@ from benchmarks import kinds, stats
 from benchmarks.__main__ import main
 from benchmarks.experiments.selftest import measure as selftest
 from benchmarks.experiments.selftest import rows as selftest_rows
-from benchmarks.experiments.selftest import table as selftest_table
 from benchmarks.experiments.selftest import worker as selftest_worker
-from benchmarks.records import record
+from benchmarks.records import record, tables
 
 
 def made(groups, effects=None, noise=0.01, seed=3):
@@ -189,7 +188,7 @@ def test_a_spoilt_record_is_refused(spoil, said):
         kinds.check(found, "selftest.json")
 
 
-@pytest.mark.parametrize("style", list(selftest_table.FORMATS))
+@pytest.mark.parametrize("style", list(tables.FORMATS))
 def test_show_renders_the_rates_in_every_format(style, tmp_path, capsys):
     file = tmp_path / "s.json"
     kinds.write(file, made(10))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import csv
 import io
 import json
@@ -16,40 +15,11 @@ from benchmarks import kinds
 from benchmarks.__main__ import main
 from benchmarks.experiments.throughput import measure as throughput
 from benchmarks.experiments.throughput import rows as throughput_rows
-from benchmarks.experiments.throughput import table as throughput_table
 from benchmarks.harness import frameworks
 from benchmarks.records import record
 from parity.workers.launch import WorkerError
-from tests.benchmarks.records.test_record import make_record
-
-GOOD = {"max_abs": 1e-6, "relative_l2": 1e-6, "error": None}
-
-
-def rank(begin, end, parity=GOOD):
-    return {"begin_ns": begin, "end_ns": end, "parity": parity}
-
-
-def make():
-    """Torch: 100 images/s alone, 150 from two; Paddle's pair fell."""
-    alone = [{"round": turn, "ranks": [rank(0, 1_000_000_000)]} for turn in range(3)]
-    both = [
-        {"round": turn, "ranks": [rank(0, 1_000_000_000), rank(100_000_000, 1_333_333_333)]}
-        for turn in range(3)
-    ]
-    settings = {"model": "resnet18", "workers": 2, "batch": 10, "passes": 10, "rounds": 3}
-    settings |= {"size": 64, "seed": 0, "device": "cpu", "threads": 1}
-    return {
-        "schema": 1,
-        "kind": "throughput",
-        "context": make_record()["context"],
-        "settings": settings,
-        "rows": [
-            {"framework": "torch", "workers": 1, "error": None, "runs": alone},
-            {"framework": "torch", "workers": 2, "error": None, "runs": both},
-            {"framework": "paddle", "workers": 1, "error": None, "runs": alone},
-            {"framework": "paddle", "workers": 2, "error": "no gloo\nhere", "runs": []},
-        ],
-    }
+from tests.helpers.exit_status import status
+from tests.helpers.experiment_records import GOOD, rank, throughput_record
 
 
 def test_all_images_are_counted_over_all_of_the_time():
@@ -68,16 +38,16 @@ def test_several_are_never_faster_than_each_of_them_together(spans, batch, passe
 
 
 def test_scaling_is_over_as_many_single_processes():
-    made = make()
+    made = throughput_record()
     kinds.check(made, "made")
     found = throughput_rows.rows(made)
     assert [row.get("scaling") for row in found] == [None, pytest.approx(0.75), None, None]
-    text = throughput_table.render(made, "simple")
+    text = kinds.render(made, "simple")
     assert "75%" in text
     assert "FAILED here" in text
-    assert json.loads(throughput_table.render(made, "json"))["rows"][0]["images_per_s"] == 100
-    assert len(list(csv.DictReader(io.StringIO(throughput_table.render(made, "csv"))))) == 4
-    assert throughput_table.render(made, "github").startswith("| framework")
+    assert json.loads(kinds.render(made, "json"))["rows"][0]["images_per_s"] == 100
+    assert len(list(csv.DictReader(io.StringIO(kinds.render(made, "csv"))))) == 4
+    assert kinds.render(made, "github").startswith("| framework")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +62,7 @@ def test_scaling_is_over_as_many_single_processes():
     ],
 )
 def test_a_record_that_can_not_be_is_refused(change, said):
-    made = copy.deepcopy(make())
+    made = throughput_record()
     change(made)
     with pytest.raises(record.RecordError) as raised:
         kinds.check(made, "made")
@@ -166,16 +136,14 @@ def test_a_rank_whose_output_is_wrong_ends_its_row(monkeypatch):
 
 @pytest.mark.parametrize("arguments", [["--workers", "1"], ["--passes", "0"], ["--model", "x"]])
 def test_wrong_usage_is_status_2(arguments, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main(["throughput", *arguments])
-    assert stopped.value.code == 2
+    assert status(main, ["throughput", *arguments]) == 2
     assert arguments[0] in capsys.readouterr().err
 
 
-def test_nothing_to_run_in_is_status_1(monkeypatch, capsys, tmp_path):
+def test_nothing_to_run_in_is_status_2(monkeypatch, capsys, tmp_path):
     def none(*_, **__):
         raise WorkerError("no framework at all")
 
     monkeypatch.setattr(frameworks, "describe", none)
-    assert main([*ASKED, "--json", str(tmp_path / "run.json")]) == 1
+    assert main([*ASKED, "--json", str(tmp_path / "run.json")]) == 2
     assert "no framework at all" in capsys.readouterr().err

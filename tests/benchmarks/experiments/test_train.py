@@ -16,7 +16,7 @@ from benchmarks.experiments.train import table as train_table
 from benchmarks.experiments.train import worker as train_worker
 from benchmarks.experiments.train import worker_paddle as train_paddle
 from benchmarks.experiments.train import worker_torch as train_torch
-from benchmarks.records import record
+from benchmarks.records import record, tables
 from parity.workers import launch
 from training.loop.side_paddle import PaddleSide
 from training.loop.side_torch import TorchSide
@@ -56,8 +56,10 @@ def made(loop: float = 1.0, feed: float = 0.02, spread: float = 0.0, n: int = 5)
     return {**head, "settings": settings, "rows": rows}
 
 
-def lines(found: dict[str, Any]) -> list[list[str]]:
-    return json.loads(train_table.render(found, "json"))
+def cells(found: dict[str, Any], table: str) -> list[list[str]]:
+    """A table's texts, row by row."""
+    (chosen,) = tables.choose(train_table.tables(found), table, "made")
+    return [[column.text(row) for column in chosen.columns] for row in chosen.rows]
 
 
 @pytest.mark.parametrize(
@@ -72,15 +74,18 @@ def lines(found: dict[str, Any]) -> list[list[str]]:
 def test_the_gates(loop: float, feed: float, spread: float, loops: str, feeds: str) -> None:
     found = made(loop, feed, spread)
     kinds.check(found, "here")
-    first = lines(found)[0]
+    first = cells(found, "targets")[0]
     assert (first[4], first[6]) == (loops, feeds)
     if not spread:
         assert first[3].startswith(f"{1 / loop:.3f} ×")
         assert first[1:3] == [f"{1280 / loop:.0f}", "1280"]
+    values = json.loads(kinds.render(found, "json"))["targets"][0]
+    assert (values["loop_reached"], values["feed_reached"]) == (loops, feeds)
+    assert values["loop_over_bare"] == pytest.approx(1 / loop, rel=spread or 1e-6)
 
 
 def test_a_mode_is_held_against_its_frameworks_first() -> None:
-    gains = lines(made())[len(train.MODES) :]
+    gains = cells(made(), "gains")
     assert [line[0] for line in gains] == [
         "torch, float32, NCHW",
         "torch, float32, NHWC",
@@ -92,23 +97,22 @@ def test_a_mode_is_held_against_its_frameworks_first() -> None:
     assert [line[1][:6] for line in gains] == ["1", *3 * ["2.00 ×"], "1", "2.00 ×"]
     assert gains[3][2:] == ["50.80 % (50.30 to 51.30)", "+0.30 (+0.30 to +0.30)"]
     assert gains[0][3] == gains[4][3] == "–"
-    text = train_table.render(made(), "simple")
+    text = kinds.render(made(), "simple")
     assert "2 seeds, 3 epochs on all images" in text
 
 
 def test_too_few_processes_give_no_ratio() -> None:
     found = made(n=4)
-    assert {line[4] for line in lines(found)[: len(train.MODES)]} == {"–"}
-    assert "they need 5 processes per row" in train_table.render(found, "github")
+    assert {line[4] for line in cells(found, "targets")} == {"–"}
+    assert "they need 5 processes per row" in kinds.render(found, "github")
 
 
 def test_a_failure_stands_in_place_of_a_figure() -> None:
     failed = made()
     failed["rows"][0] |= {"error": "Traceback\nMemoryError: none left", "processes": []}
     kinds.check(failed, "here")
-    found = lines(failed)
-    assert found[0][1] == "FAILED MemoryError: none left"
-    assert found[len(train.MODES) + 1][1] == "–"  # no first mode to be held against
+    assert cells(failed, "targets")[0][1:] == ["FAILED MemoryError: none left", *5 * [""]]
+    assert cells(failed, "gains")[1][1] == "–"  # no first mode to be held against
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from benchmarks.workers import worker_paddle as paddle_worker
 from benchmarks.workers import worker_torch as torch_worker
 from parity import seeded
 from parity.workers import launch
-from tests.benchmarks.records.test_record import make_cell, make_record
+from tests.helpers.benchmark_records import small_record, steady_cell
 from weight_port.conversion import guard
 
 
@@ -196,8 +196,8 @@ def test_libraries_have_the_networks_that_their_dialects_hold():
         ("[[cells]]\nmodels = 'resnet50'", "models is 'resnet50', not a list"),
         ("[[cells]]\nmodels = []", "models is [], not a list with something in it"),
         ("[[cells]]\nmodels = ['resnet99']", "models has 'resnet99': choose from resnet18,"),
-        ("[[cells]]\nbatches = [0]", "batches has 0, no whole number from 1 on"),
-        ("[[cells]]\nbatches = [true]", "batches has True, no whole number"),
+        ("[[cells]]\nbatches = [0]", "batches has 0: it must be a whole number, at least 1"),
+        ("[[cells]]\nbatches = [true]", "batches has True: it must be a whole number"),
         ("[[cells]]\n[[cells]]\nmodes = ['onednn']", "cells 2: pytorch_impl has none of what"),
     ],
 )
@@ -211,14 +211,14 @@ def test_a_suite_that_is_wrong_says_where(text, said, tmp_path):
 
 def best(implementation, mode, ms, **labels):
     """A cell of the best-effort rung with five processes around ``ms``."""
-    cell = make_cell(implementation, [ms * (1 + n / 1000) for n in range(5)])
+    cell = steady_cell(implementation, [ms * (1 + n / 1000) for n in range(5)])
     return {**cell, "rung": "best effort", "mode": mode, **labels}
 
 
 def test_in_the_best_effort_rung_each_frameworks_fastest_is_held_against_the_engines():
-    made = make_record(rounds=5)
+    made = small_record(rounds=5)
     made["cells"] = [
-        make_cell("pytorch_impl", [10.0] * 5),  # faster than all, and in another rung
+        steady_cell("pytorch_impl", [10.0] * 5),  # faster than all, and in another rung
         best("pytorch_impl", "compile", 60.0),
         best("pytorch_impl", "inductor", 50.0, layout="NHWC"),
         best("paddle_impl", "onednn", 55.0),
@@ -235,12 +235,12 @@ def test_in_the_best_effort_rung_each_frameworks_fastest_is_held_against_the_eng
 
 
 def test_layouts_and_allocators_of_one_implementation_are_compared_and_threads_are_not():
-    made = make_record(rounds=5)
+    made = small_record(rounds=5)
     made["cells"] = [
-        make_cell("paddle_impl", [100.0] * 5),
-        {**make_cell("paddle_impl", [150.0] * 5), "layout": "NHWC"},
-        {**make_cell("paddle_impl", [170.0] * 5), "allocator": "keep"},
-        {**make_cell("paddle_impl", [180.0] * 5), "threads": 1},
+        steady_cell("paddle_impl", [100.0] * 5),
+        {**steady_cell("paddle_impl", [150.0] * 5), "layout": "NHWC"},
+        {**steady_cell("paddle_impl", [170.0] * 5), "allocator": "keep"},
+        {**steady_cell("paddle_impl", [180.0] * 5), "threads": 1},
     ]
     found = {row["numerator"]: (row["denominator"], row["ratio"]) for row in rows.ratios(made)}
     plain = "paddle_impl NCHW 2 threads default"
@@ -251,14 +251,14 @@ def test_layouts_and_allocators_of_one_implementation_are_compared_and_threads_a
 
 
 def test_a_ratio_says_the_labels_that_tell_it_from_another():
-    made = make_record(rounds=5)
+    made = small_record(rounds=5)
     made["cells"] = [
-        make_cell("pytorch_impl", [10.0] * 5),
-        make_cell("paddle_impl", [20.0] * 5),
-        {**make_cell("pytorch_impl", [10.0] * 5), "allocator": "keep"},
-        {**make_cell("paddle_impl", [30.0] * 5), "allocator": "keep"},
+        steady_cell("pytorch_impl", [10.0] * 5),
+        steady_cell("paddle_impl", [20.0] * 5),
+        {**steady_cell("pytorch_impl", [10.0] * 5), "allocator": "keep"},
+        {**steady_cell("paddle_impl", [30.0] * 5), "allocator": "keep"},
         # Another rung, whose labels are its own.
-        {**make_cell("paddle_impl", [99.0] * 5), "rung": "defaults", "threads": 0},
+        {**steady_cell("paddle_impl", [99.0] * 5), "rung": "defaults", "threads": 0},
     ]
     found = {(row["numerator"], row["denominator"]): row["ratio"] for row in rows.ratios(made)}
     assert found["paddle_impl default", "pytorch_impl default"] == pytest.approx(2)
@@ -268,7 +268,7 @@ def test_a_ratio_says_the_labels_that_tell_it_from_another():
 
 
 def test_a_smaller_batch_is_in_no_ratio():
-    made = make_record(rounds=5)
+    made = small_record(rounds=5)
     assert rows.ratios(made)
     for cell in made["cells"]:
         cell["ran_batch"] = 1

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from benchmarks import kinds
 from benchmarks.devices import device_cpu, timing
-from benchmarks.experiments.forward import rows, table
+from benchmarks.experiments.forward import rows
 from benchmarks.grid.cells import RESNETS as MODELS
 from benchmarks.roofline import costs, probes, roofs
-from tests.helpers.cells import make_record
+from tests.helpers.benchmark_records import small_record
 from weight_port import arch
 
 
@@ -100,7 +100,7 @@ def convolution(ns, layout="NCHW"):
 
 
 def with_probes(**probed):
-    made = make_record()
+    made = small_record()
     made["peaks"][0] |= probed
     return made
 
@@ -120,7 +120,7 @@ def test_the_peak_is_the_best_of_products_and_convolutions():
 
 
 def test_autocast_is_held_against_the_kernels_that_it_uses():
-    made = make_record()
+    made = small_record()
     made["peaks"].append({**made["peaks"][0], "precision": "bf16", "framework": "paddle"})
     assert roofs.peaks(made, "amp-bf16") == roofs.peaks(made, "bf16") != []
     assert roofs.peaks(made, "amp-fp16") == roofs.peaks(made, "tf32") == []
@@ -132,15 +132,15 @@ def test_a_copy_counts_what_is_read_and_what_is_written():
     row = rows.rows(made)[0]
     rate = costs.forward_bytes("resnet50", 224, 1, "fp32") / 1e8  # GB/s of a pass of 100 ms
     assert row["share_of_bandwidth"] == pytest.approx(rate / 20)
-    text = table.render(made, "simple")
+    text = kinds.render(made, "simple")
     assert "fastest copy, bytes read and written (torch 20.0 GB/s)" in text
     assert "of memory" in text
 
 
 def test_without_a_copy_no_share_and_no_bound_is_shown():
-    row = rows.rows(make_record())[0]
+    row = rows.rows(small_record())[0]
     assert (row["share_of_bandwidth"], row["bound"]) == (None, None)
-    text = table.render(make_record(), "simple")
+    text = kinds.render(small_record(), "simple")
     assert "of memory" not in text
     assert "bound" not in text
 
@@ -220,7 +220,7 @@ def test_every_probe_is_measured(instant):
     assert [made["layout"] for made in found["convolutions"]] == ["NCHW", "NHWC"]
     (copy,) = found["copies"]
     assert makers.made[-1] == ("copy", copy["bytes"] // 4)
-    made = make_record()
+    made = small_record()
     made["peaks"][0] |= found
     kinds.check(made, "run.json")
     assert "copies" not in probes.measure(makers, device_cpu, {**JOB, "copies": False})
