@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import islice, takewhile
 from typing import TypedDict
 
 from weight_port.arch import classic, resnet
@@ -55,28 +56,62 @@ def layers(
     AlexNet and VGG have. ``include_top=False`` ends at the last feature map. Raises KeyError for a
     name that is not in the table.
     """
+    sizes = sizes_of(name, num_classes, in_channels, hidden)
+    return _layers(name, include_top, **sizes)
+
+
+def sizes_of(
+    name: str,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    hidden: int | None = None,
+) -> Sizes:
+    """What is given and, for what is not, what the row says."""
     row = architecture(name)
-    given = (num_classes, in_channels, hidden)
-    usual = (row.classes, row.in_channels, row.hidden)
-    sizes = [b if a is None else a for a, b in zip(given, usual, strict=True)]
-    return _layers(name, sizes[0], sizes[1], include_top, sizes[2])
+    return Sizes(
+        num_classes=row.classes if num_classes is None else num_classes,
+        in_channels=row.in_channels if in_channels is None else in_channels,
+        hidden=row.hidden if hidden is None else hidden,
+    )
 
 
 @lru_cache(maxsize=512)
 def _layers(
-    name: str, num_classes: int, in_channels: int, include_top: bool, hidden: int
+    name: str, include_top: bool, num_classes: int, in_channels: int, hidden: int
 ) -> tuple[Layer, ...]:
     row = architecture(name)
     if isinstance(row, Classic):
-        return classic.layers(row, classic.Sizes(num_classes, in_channels, include_top, hidden))
+        sizes = classic.Sizes(num_classes, in_channels, include_top, hidden)
+        return tuple(classic.layers(row, sizes))
     return tuple(resnet.layers(row, num_classes, in_channels, include_top))
 
 
-@lru_cache
+@lru_cache(maxsize=512)
+def first_layers(name: str, in_channels: int | None = None) -> tuple[Layer, ...]:
+    """A ResNet's layers up to the end of its first block, a classic network's first two.
+
+    No others are made, so that many networks are soon told apart.
+    """
+    row, channels = architecture(name), sizes_of(name, in_channels=in_channels)["in_channels"]
+    if isinstance(row, Classic):
+        sizes = classic.Sizes(row.classes, channels, False, row.hidden)
+        return tuple(islice(classic.layers(row, sizes), 2))
+    features = resnet.features(row, channels)
+    return tuple(takewhile(lambda layer: not layer.block or not layer.block.position, features))
+
+
+def open_layers(name: str) -> tuple[Layer, ...]:
+    """The layers whose sizes the row leaves open: the first, and those of the classifier."""
+    row = architecture(name)
+    if isinstance(row, Classic):
+        first, *rest = layers(name)
+        return (first, *(x for x in rest if x.kind == "linear" or x.name in row.class_layers))
+    return (next(resnet.features(row, row.in_channels)), *resnet.top(row, row.classes))
+
+
 def top_layers(name: str) -> frozenset[str]:
     """The layers that ``include_top=False`` leaves out."""
-    rest = {layer.name for layer in layers(name, include_top=False)}
-    return frozenset(layer.name for layer in layers(name)) - rest
+    return architecture(name).top_layers
 
 
 def part(name: str, layer: Layer) -> str:
@@ -90,12 +125,9 @@ def part(name: str, layer: Layer) -> str:
     return "features" if name in CLASSICS else "stem"
 
 
-@lru_cache
 def class_layers(name: str) -> frozenset[str]:
     """The layers whose size is the number of classes: what a new classifier replaces."""
-    row = architecture(name)
-    both = zip(layers(name), layers(name, row.classes + 1), strict=True)
-    return frozenset(one.name for one, other in both if one.parameters != other.parameters)
+    return architecture(name).class_layers
 
 
 def parameters(

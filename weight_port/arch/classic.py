@@ -41,8 +41,11 @@ def _norm(row: Classic, conv: Layer) -> Layer:
                  parameters=parameters, head=conv.head, activation=row.activation)  # fmt: skip
 
 
-def _layers(row: Classic, sizes: Sizes) -> Iterator[Layer]:
-    """In execution order; an auxiliary head follows the block that it looks at."""
+def layers(row: Classic, sizes: Sizes) -> Iterator[Layer]:
+    """See ``arch.layers``: in execution order; an auxiliary head follows the block it looks at.
+
+    Each is made when it is asked for.
+    """
     channels = {"images": sizes.in_channels}
     pixels = {"images": row.size}
     given = {"images": "images"}  # from a step to the layer that gives its output
@@ -73,11 +76,6 @@ def _layers(row: Classic, sizes: Sizes) -> Iterator[Layer]:
             yield norm
         else:
             yield layer
-
-
-def layers(row: Classic, sizes: Sizes) -> tuple[Layer, ...]:
-    """See ``arch.layers``."""
-    return tuple(_layers(row, sizes))
 
 
 def output_side(pixels: int, layer: Layer) -> int:

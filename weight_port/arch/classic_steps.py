@@ -5,7 +5,9 @@ A step takes the output of the one before it, or of those that it names. Standar
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 # Krizhevsky et al. (2012), section 3.3, has 1e-4 of a sum over 5 channels; both frameworks take a
 # mean. The nearest float32: Paddle keeps it so, in float64 too.
@@ -85,14 +87,43 @@ class Classic:
     @property
     def counts(self) -> tuple[int, int]:
         """How many convolutions and linear layers there are, auxiliary ones too."""
-        kinds = [step.kind for step in self.steps]
-        return kinds.count("conv"), kinds.count("linear")
+        return _counts(self.steps)
 
     @property
+    def top_counts(self) -> tuple[int, int]:
+        """The same of what ``include_top=False`` leaves out."""
+        return _counts(step for step in self.steps if step.top)
+
+    @property
+    def top_layers(self) -> frozenset[str]:
+        """The layers that ``include_top=False`` leaves out."""
+        return self._layers(step for step in self.steps if step.top)
+
+    @property
+    def class_layers(self) -> frozenset[str]:
+        """The layers whose size is the number of classes."""
+        return self._layers(step for step in self.steps if step.out == CLASSES)
+
+    def _layers(self, steps: Iterable[Step]) -> frozenset[str]:
+        """The names of the steps, and of their batch norms."""
+        forms = ("{}", "{}_bn")
+        return frozenset(
+            form.format(step.name)
+            for step in steps
+            for form in forms[: 1 + (self.normed and step.kind == "conv")]
+        )
+
+    @cached_property
     def tensors(self) -> tuple[object, ...]:
         """What settles the names and shapes: equal for two rows that no state dict tells apart."""
         shaped = tuple((s.name, s.out, s.kernel) for s in self.steps if s.kind in _SHAPED)
         return (self.in_channels, self.classes, self.normed, *shaped)
+
+
+def _counts(steps: Iterable[Step]) -> tuple[int, int]:
+    """How many convolutions and linear layers there are."""
+    kinds = [step.kind for step in steps]
+    return kinds.count("conv"), kinds.count("linear")
 
 
 _SHAPED = ("conv", "linear")

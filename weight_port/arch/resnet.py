@@ -34,38 +34,38 @@ def _row(name: str) -> Architecture:
 @lru_cache
 def blocks(name: str) -> tuple[Block, ...]:
     """The residual blocks of a ResNet, in order; raises KeyError for another network."""
-    row = _row(name)
+    return tuple(_blocks(_row(name)))
+
+
+def _blocks(row: Architecture) -> Iterator[Block]:
     expansion = 4 if row.bottleneck else 1
     in_3x3 = row.bottleneck and not row.stride_in_1x1
-    found: list[Block] = []
-    channels = row.channels
+    position, channels = 0, row.channels
     for stage, count in enumerate(row.blocks, start=2):
         base = row.channels * 2 ** (stage - 2)
         out = base * expansion
         for index in range(count):
             stride = 2 if stage > 2 and index == 0 else 1
             changes = stride != 1 or channels != out
-            found.append(
-                Block(
-                    name=f"res{stage}{block_letter(index, stage in row.numbered_stages)}",
-                    stage=stage,
-                    index=index,
-                    position=len(found),
-                    in_channels=channels,
-                    width=base * row.width_per_group // 64 * row.groups,
-                    out_channels=out,
-                    stride=stride,
-                    projection=(changes and row.projected) or (row.first_projection and not found),
-                    strides=(1, stride) if in_3x3 else (stride, 1),
-                    groups=row.groups,
-                    pooled=row.vd and stride == 2,
-                    padded=row.shortcuts == "padded" and changes,
-                    added=row.shortcuts != "none" and not (row.shortcuts == "identity" and changes),
-                    biased=row.biased,
-                )
+            first = row.first_projection and position == 0
+            yield Block(
+                name=f"res{stage}{block_letter(index, stage in row.numbered_stages)}",
+                stage=stage,
+                index=index,
+                position=position,
+                in_channels=channels,
+                width=base * row.width_per_group // 64 * row.groups,
+                out_channels=out,
+                stride=stride,
+                projection=(changes and row.projected) or first,
+                strides=(1, stride) if in_3x3 else (stride, 1),
+                groups=row.groups,
+                pooled=row.vd and stride == 2,
+                padded=row.shortcuts == "padded" and changes,
+                added=row.shortcuts != "none" and not (row.shortcuts == "identity" and changes),
+                biased=row.biased,
             )
-            channels = out
-    return tuple(found)
+            position, channels = position + 1, out
 
 
 def batch_norm_name(conv: str) -> str:
@@ -152,20 +152,36 @@ def layers(
     row: Architecture, num_classes: int, in_channels: int, include_top: bool
 ) -> Iterator[Layer]:
     """See ``arch.layers``."""
-    found = [layer for conv in stem(row.name, in_channels) for layer in _conv_bn(conv, row.biased)]
+    yield from features(row, in_channels)
+    if include_top:
+        yield from top(row, num_classes)
+
+
+def features(row: Architecture, in_channels: int) -> Iterator[Layer]:
+    """The layers up to the last feature map; each is made when it is asked for."""
+    reduction = 1
+    for conv in stem(row.name, in_channels):
+        yield from _conv_bn(conv, row.biased)
+        reduction = conv.reduction
     if not row.cifar:
         padding, ceil, _ = POOLS[row.pool1]
-        pool = Layer("pool1", "max_pool", "pool1", 64, 64, 3, 2, reduction=4)
-        found.append(replace(pool, padding=padding, ceil=ceil))
-    for block in blocks(row.name):
-        found += _block_layers(block, row.bottleneck, found[-1].reduction)
-    yield from found
-    if include_top:
-        cout = found[-1].out_channels
-        weight = Parameter("fc_0.w_0", "linear_weight", (cout, num_classes))
-        bias = Parameter("fc_0.b_0", "linear_bias", (num_classes,))
-        yield Layer("pool5", "avg_pool", "pool5", cout, cout)
-        yield Layer("fc", "linear", "fc", cout, num_classes, parameters=(weight, bias))
+        reduction = 4
+        sizes = (64, 64, 3, 2, 1, reduction)
+        yield Layer("pool1", "max_pool", "pool1", *sizes, padding=padding, ceil=ceil)
+    for block in _blocks(row):
+        yield from _block_layers(block, row.bottleneck, reduction)
+        reduction *= block.stride
+
+
+def top(row: Architecture, num_classes: int) -> tuple[Layer, Layer]:
+    """What follows the last feature map: the pool and the classifier."""
+    cout = row.channels * 2 ** (len(row.blocks) - 1) * (4 if row.bottleneck else 1)
+    weight = Parameter("fc_0.w_0", "linear_weight", (cout, num_classes))
+    bias = Parameter("fc_0.b_0", "linear_bias", (num_classes,))
+    return (
+        Layer("pool5", "avg_pool", "pool5", cout, cout),
+        Layer("fc", "linear", "fc", cout, num_classes, parameters=(weight, bias)),
+    )
 
 
 def _side(pixels: int, layer: Layer, row: Architecture) -> int:

@@ -8,7 +8,7 @@ Standard library only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,9 @@ class Architecture:
     # What a classic network's row says, for those who ask any row.
     in_channels, hidden, fixed, normed, epsilon = 3, 0, False, True, 1e-5
     activation = "relu"
+    class_layers = frozenset({"fc"})  # whose size is the number of classes
+    top_layers = frozenset({"pool5", "fc"})  # what include_top=False leaves out
+    top_counts = (0, 1)  # of their convolutions and linear layers
 
     @property
     def classes(self) -> int:
@@ -71,7 +74,7 @@ class Architecture:
         """How many convolutions and linear layers there are."""
         return self.convolutions, 1
 
-    @property
+    @cached_property
     def tensors(self) -> tuple[object, ...]:
         """What settles the names and shapes: equal for two rows that no state dict tells apart."""
         shape = (self.groups, self.width_per_group, self.channels, self.vd, self.cifar)

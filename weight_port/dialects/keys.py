@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from weight_port import arch
 from weight_port.dialects.rows import COUNTER, DIALECTS, PADDLE, PADDLE1, TORCH, Dialect, Module
@@ -123,29 +123,44 @@ def keys(
     hidden: int | None = None,
 ) -> Mapping[str, Key]:
     """Every key of an architecture in a dialect, in the order of ``arch.layers``."""
-    return _all_keys(dialect, name, num_classes, in_channels, include_top, hidden)
+    sizes = arch.sizes_of(name, num_classes, in_channels, hidden)
+    return _all_keys(dialect, name, include_top, *sizes.values())
 
 
-# Detection looks at every architecture of several dialects. Behind ``keys``, since to a cache a
-# default that is given and one that is not are two.
+# Behind ``keys``, since to a cache a default that is given and one that is not are two.
 @lru_cache(maxsize=256)
-def _all_keys(dialect: str, name: str, *sizes: Any) -> Mapping[str, Key]:
-    layers = arch.layers(name, *sizes)
+def _all_keys(
+    dialect: str, name: str, include_top: bool, num_classes: int, in_channels: int, hidden: int
+) -> Mapping[str, Key]:
+    layers = arch.layers(name, num_classes, in_channels, include_top, hidden)
     return MappingProxyType(dict(_keys(dialect, name, layers)))  # shared by all who ask
+
+
+@lru_cache(maxsize=1024)
+def first_keys(dialect: str, name: str, in_channels: int | None = None) -> Mapping[str, Key]:
+    """The keys of ``arch.first_layers``, for which no other layer is made."""
+    return MappingProxyType(dict(_keys(dialect, name, arch.first_layers(name, in_channels))))
+
+
+def open_keys(dialect: str, name: str) -> Mapping[str, Key]:
+    """The keys of ``arch.open_layers``, with the row's sizes."""
+    return dict(_keys(dialect, name, arch.open_layers(name)))
 
 
 @lru_cache
 def marks(dialect: str) -> frozenset[str]:
-    """The keys of the stem and of the first block: one of them is in any file of the dialect."""
-    found: set[str] = set()
+    """The keys of the stem and of the first block: one of them is in any file of the dialect.
+
+    Of a classic network they are those of its first layer.
+    """
     # Of the ResNets the two forms of stem; every classic network has its own.
     forms = {
         name if name in arch.CLASSICS else arch.architecture(name).vd: name
         for name in reversed(DIALECTS[dialect].holds)
     }
-    for name in forms.values():
-        layers = arch.layers(name, include_top=False)
-        heads = [layer for layer in layers if layer.block is None or layer.block.position == 0]
-        heads = heads[:1] if name in arch.CLASSICS else heads
-        found.update(key for key, _ in _keys(dialect, name, heads))
-    return frozenset(found)
+    return frozenset(
+        key
+        for name in forms.values()
+        for key, entry in first_keys(dialect, name).items()
+        if name in arch.RESNETS or entry.layer == arch.first_layers(name)[0].name
+    )
