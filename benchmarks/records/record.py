@@ -14,7 +14,10 @@ __all__ = ["Record", "RecordError", "context", "reason", "schema", "version"]
 
 # Variables that can change a speed. The allocator's are the user's to set, the same on both sides:
 # they took torch from 2264 to 1371 ms at batch 32 on a two-core CPU.
-_TELLING = ("OMP_", "MKL_", "OPENBLAS_", "FLAGS_", "NVIDIA_TF32", "CUDA_", "MALLOC_", "LD_PRELOAD")
+_TELLING = (
+    *("OMP_", "MKL_", "OPENBLAS_", "FLAGS_", "NVIDIA_TF32", "CUDA_", "MALLOC_", "LD_PRELOAD"),
+    *launch.INSTRUCTION_SETS,
+)
 
 
 def context(

@@ -33,6 +33,17 @@ class WorkerError(Exception):
 # does not look at the variable; on Intel's CPUs it would switch AVX-512 off.
 VENDOR_SETTINGS = {"AuthenticAMD": {"MKL_DEBUG_CPU_TYPE": "5"}}
 
+# What holds the libraries below both frameworks to older instructions, and so to other kernels.
+# Whoever sets one means the workers too; as settings they stand in the record.
+INSTRUCTION_SETS = (
+    "ATEN_CPU_CAPABILITY",
+    "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "NPY_DISABLE_CPU_FEATURES",
+    "ONEDNN_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
+)
+
 # What tells glibc's allocator (mallopt(3)); others don't look. "keep" gives no memory back to the
 # system between passes: on two cores that took torch from 2264 to 1371 ms at batch 32 and Paddle
 # from 3097 to 2079 (forward passes of resnet50).
@@ -58,13 +69,18 @@ def cpu_information(field: str) -> str:
 
 def settings(threads: int) -> dict[str, str]:
     """The variables that a worker's environment adds: on both frameworks' side the same."""
+    limits = {name: os.environ[name] for name in INSTRUCTION_SETS if name in os.environ}
+    # MKL_DEBUG_CPU_TYPE would win against MKL's own switches (measured, paddlepaddle 3.3.1).
+    limited = any(name.startswith("MKL_") for name in limits)
+    vendor = {} if limited else VENDOR_SETTINGS.get(cpu_information("vendor_id"), {})
     return {
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
         "NVIDIA_TF32_OVERRIDE": "0",  # float32 is float32, also on GPUs with TF32
         "GLOG_minloglevel": "2",  # Paddle's start-up notes
         "PYTHONHASHSEED": "0",
-        **VENDOR_SETTINGS.get(cpu_information("vendor_id"), {}),
+        **vendor,
+        **limits,
     }
 
 
