@@ -112,12 +112,12 @@ def _sides(a: Path, b: Path) -> tuple[Side, Side, str]:
     return first, second, "by the files' own names"
 
 
-def run(options: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Compare and print; 0 where all is the same, 1 where not. Raises WeightPortError."""
-    first, second, what = _sides(options.first, options.second)
-    report = {"first": str(options.first), "second": str(options.second), "as": what}
+    first, second, what = _sides(args.first, args.second)
+    report = {"first": str(args.first), "second": str(args.second), "as": what}
     report |= compare(first, second)
-    if options.json:
+    if args.json:
         say_json(report)
     else:
         _print(report)

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from weight_port.commands.statistics import figures
-from weight_port.conversion.convert import check
+from weight_port.conversion.check import check
 from weight_port.conversion.detect import Detection
 from weight_port.conversion.recognise import Recognised, recognise
 from weight_port.errors import DialectError
@@ -22,20 +21,20 @@ from weight_port.terminal import say, say_json, size
 _OTHER = "other"
 
 
-def run(options: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Print what a checkpoint is; returns the exit status. Raises WeightPortError."""
-    checkpoint = open_checkpoint(options.source)
+    checkpoint = open_checkpoint(args.source)
     seen: Recognised | None = None
     reason = ""
     try:
         seen = recognise(checkpoint.contents)
     except DialectError as error:
         reason = str(error)
-    report = _report(options.source, checkpoint, seen, reason)
+    report = _report(args.source, checkpoint, seen, reason)
     tensors = seen.tensors if seen else checkpoint.contents.tensors
-    if options.tensors or options.stats:
-        report["tree"] = _tree(tensors, seen.found if seen else None, options.stats)
-    if options.json:
+    if args.tensors or args.stats:
+        report["tree"] = _tree(tensors, seen.found if seen else None, args.stats)
+    if args.json:
         say_json(report)
     else:
         _print(report)
@@ -142,7 +141,11 @@ def _stages(found: Detection) -> dict[str, str]:
 
 def _leaf(array: np.ndarray, with_figures: bool) -> dict[str, Any]:
     leaf: dict[str, Any] = {"shape": list(array.shape), "dtype": str(array.dtype)}
-    return {**leaf, **asdict(figures(array))} if with_figures else leaf
+    if not with_figures:
+        return leaf
+    from weight_port.commands.statistics import figures  # for this option only
+
+    return {**leaf, **asdict(figures(array))}
 
 
 def _print_stage(stage: str, tensors: dict[str, dict[str, Any]]) -> None:

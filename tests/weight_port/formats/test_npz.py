@@ -132,7 +132,7 @@ def test_shards(tmp_path, fake, same_bits) -> None:
     index = shards(tmp_path, tensors)
     same_bits(weight_port.read(index), tensors)
     same_bits(weight_port.read(tmp_path), tensors)
-    assert files.format_of(index).name == "safetensors-sharded"
+    assert files.open_checkpoint(index).format.name == "safetensors-sharded"
 
 
 def test_shards_that_are_not_all_there_are_an_error(tmp_path) -> None:
