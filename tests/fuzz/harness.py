@@ -12,7 +12,7 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
-from weight_port.conversion.recognise import recognise
+from weight_port import recognise
 from weight_port.errors import DialectError, FormatError, WeightPortError
 from weight_port.formats import locate
 from weight_port.formats.contents import Contents

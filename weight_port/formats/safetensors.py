@@ -17,7 +17,7 @@ import numpy as np
 
 from weight_port.errors import DAMAGE, DestinationError, FormatError, shown
 from weight_port.formats.contents import Contents, check_total
-from weight_port.storage import json_data
+from weight_port.storage import json_data, phases
 from weight_port.storage.buffers import BFLOAT16, dtype_called, dtype_name, raw_bytes, view
 from weight_port.storage.disk import map_bytes
 from weight_port.storage.sources import File
@@ -126,7 +126,9 @@ def write(
     for _, array in ordered:
         stream.write(raw_bytes(array))
     if any(not isinstance(value, str) for value in (metadata or {}).values()):
+        phases.begin(phases.DIGEST)
         complete = {k: _known(v, wait=True) for k, v in (metadata or {}).items()}
+        phases.begin(phases.WRITE)
         stream.seek(start)
         stream.write(_encode_header(ordered, complete))
         stream.seek(0, os.SEEK_END)
