@@ -13,10 +13,7 @@ import weight_port
 from pytorch_impl.models import MODELS
 from pytorch_impl.network import Network
 from weight_port import arch
-from weight_port.conversion.recognise import recognise
 from weight_port.dialects.keys import keys
-from weight_port.formats.contents import Contents
-from weight_port.formats.files import open_checkpoint
 
 
 def to_tensor(array: np.ndarray) -> torch.Tensor:
@@ -30,7 +27,7 @@ def load_weights(model: Network, tensors: Mapping[str, np.ndarray]) -> None:
     """Put tensors in any dialect into ``model``, which takes their dtype.
 
     Their names may all begin with a wrapper's prefix (``module.`` and others of
-    ``weight_port.conversion.recognise``). Raises weight_port.MismatchError where they are not the
+    ``weight_port.recognise``). Raises weight_port.MismatchError where they are not the
     model's; it is unchanged then.
     """
     _put(model, tensors)
@@ -38,15 +35,17 @@ def load_weights(model: Network, tensors: Mapping[str, np.ndarray]) -> None:
 
 def _put(model: Network, tensors: Mapping[str, np.ndarray], new_head: bool = False) -> None:
     """As ``load_weights``; a ``new_head`` stays as the model has it, and what the file lacks."""
-    seen = recognise(Contents(dict(tensors)))
-    found = seen.found
-    if model.architecture not in (found.architecture, *found.twins):
+    recognised = weight_port.recognise(tensors)
+    detection = recognised.detection
+    if model.architecture not in (detection.architecture, *detection.twins):
         raise weight_port.MismatchError(
-            f"the weights are those of {found.architecture}, the model is {model.architecture}"
+            f"the weights are those of {detection.architecture}, the model is {model.architecture}"
         )
     name = model.architecture
-    top = model.include_top and (found.include_top or not new_head)
-    state = weight_port.convert(seen.tensors, "pytorch_impl", include_top=top, architecture=name)
+    top = model.include_top and (detection.include_top or not new_head)
+    state = weight_port.convert(
+        recognised.tensors, "pytorch_impl", include_top=top, architecture=name
+    )
     model.to(to_tensor(next(iter(state.values()))).dtype)
     layer = {key: entry.layer for key, entry in keys("pytorch_impl", name).items()}
     replaced = arch.class_layers(name) if new_head else ()
@@ -71,15 +70,15 @@ def load(
     or where the file has no classifier, the last layer is new, untrained: a UserWarning says so.
     Raises weight_port.WeightPortError for a file that is not exactly one of our networks.
     """
-    seen = recognise(open_checkpoint(path).contents, architecture=architecture)
-    found = seen.found
-    classes = found.num_classes if num_classes is None else num_classes
-    hidden = {"hidden": found.hidden} if found.hidden else {}
-    model = MODELS[found.architecture](classes, found.in_channels, include_top, **hidden)
-    same = num_classes is None or (found.include_top and classes == found.num_classes)
+    recognised = weight_port.recognise(path, architecture=architecture)
+    detection = recognised.detection
+    classes = detection.num_classes if num_classes is None else num_classes
+    hidden = {"hidden": detection.hidden} if detection.hidden else {}
+    model = MODELS[detection.architecture](classes, detection.in_channels, include_top, **hidden)
+    same = num_classes is None or (detection.include_top and classes == detection.num_classes)
     if include_top and not same:
-        had = f"one of {found.num_classes} classes" if found.include_top else "none"
-        said = f"{path}: the model's classifier, of {classes} classes, is new (the file's: {had})"
-        warnings.warn(f"{said}: train it", stacklevel=2)
-    _put(model, seen.tensors, include_top and not same)
+        had = f"one of {detection.num_classes} classes" if detection.include_top else "none"
+        what = f"{path}: the model's classifier, of {classes} classes, is new (the file's: {had})"
+        warnings.warn(f"{what}: train it", stacklevel=2)
+    _put(model, recognised.tensors, include_top and not same)
     return model.eval()

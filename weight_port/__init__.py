@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"  # of all the packages; pyproject.toml takes it from here
 
 if TYPE_CHECKING:
-    from weight_port.conversion.convert import check, convert
+    from weight_port.conversion.check import check
+    from weight_port.conversion.convert import convert
     from weight_port.conversion.convert_file import convert_file
     from weight_port.conversion.detect import Detection, detect
+    from weight_port.conversion.recognise import Recognised, recognise
     from weight_port.errors import (
         DestinationError,
         DialectError,
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from weight_port.formats.files import read, write
 
 _HOMES = {
-    "weight_port.conversion.convert": ("check", "convert"),
+    "weight_port.conversion.check": ("check",),
+    "weight_port.conversion.convert": ("convert",),
     "weight_port.conversion.detect": ("Detection", "detect"),
     "weight_port.errors": (
         "DestinationError",
@@ -39,6 +42,7 @@ _HOMES = {
     ),
     "weight_port.formats.files": ("read", "write"),
     "weight_port.conversion.convert_file": ("convert_file",),
+    "weight_port.conversion.recognise": ("Recognised", "recognise"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -48,6 +52,7 @@ __all__ = [
     "DialectError",
     "FormatError",
     "MismatchError",
+    "Recognised",
     "UnsafeFileError",
     "WeightPortError",
     "check",
@@ -55,6 +60,7 @@ __all__ = [
     "convert_file",
     "detect",
     "read",
+    "recognise",
     "write",
 ]
 

@@ -1,8 +1,9 @@
 # PYTHON_ARGCOMPLETE_OK
 """The ``weight-port`` command.
 
-Exit status: 0 done (``diff``: the same), 1 refused or failed (``diff``: different), 2 wrong usage,
-130 interrupted. Nothing that takes time to import is imported here.
+Exit status: see ``terminal``; ``diff`` ends with 1 where the two differ, ``convert`` of many files
+where some failed. Nothing that takes time to import is imported here, and no command's options are
+made but those of the one that is run.
 """
 
 from __future__ import annotations
@@ -11,58 +12,49 @@ import argparse
 import gc
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from weight_port.dialects.keys import DIALECTS
+from weight_port import terminal
 from weight_port.errors import WeightPortError
 from weight_port.formats.table import FORMATS, WRITABLE
-from weight_port.terminal import add_version, plain, say_json, until_closed
 
 _SOURCE = (
     f"a file, a folder, a .tar archive, or archive.tar/what/is/in/it; formats: {', '.join(FORMATS)}"
 )
 _RAW = "raw"  # a target beside the dialects
+_ERRORS = (WeightPortError, OSError)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(arguments: list[str]) -> argparse.ArgumentParser:
+    """The parser, with the options of the command that ``arguments`` name; for the shell, all."""
     parser = argparse.ArgumentParser(
         prog="weight-port",
         description="Carry ResNet weights between Paddle and PyTorch, without either installed.",
     )
-    add_version(parser)
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--json", action="store_true", help="print one JSON document")
-    common.add_argument("--debug", action="store_true", help="show where an error came from")
+    terminal.add_version(parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_inspect(commands.add_parser("inspect", parents=[common], help="say what a checkpoint is"))
-    _add_convert(
-        commands.add_parser(
-            "convert",
-            parents=[common],
-            help="write checkpoints in another dialect",
-            usage="%(prog)s SRC DST --to DIALECT [options]\n"
-            "       %(prog)s SRC... --out-dir DIR --format FORMAT --to DIALECT [options]",
-            description=f"The suffix of DST is its format: {', '.join(WRITABLE)}; without a "
-            "suffix, a folder of Paddle 1.x variable files. A quoted glob is expanded.",
-        )
-    )
-    diff = commands.add_parser(
-        "diff",
-        parents=[common],
-        help="compare two checkpoints, across formats and dialects",
-        description="Exit status 0: every tensor is the same, 1: some differ.",
-    )
+    named = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for name, (summary, add_options) in _COMMANDS.items():
+        command = commands.add_parser(name, help=summary)
+        if name == named or _completing():
+            command.add_argument("--json", action="store_true", help="print one JSON document")
+            command.add_argument(
+                "--debug", action="store_true", help="show where an error came from"
+            )
+            add_options(command)
+    return parser
+
+
+def _add_diff(diff: argparse.ArgumentParser) -> None:
+    diff.description = "Exit status 0: every tensor is the same, 1: some differ."
     diff.add_argument("first", type=Path, metavar="A", help=_SOURCE)
     diff.add_argument("second", type=Path, metavar="B")
     diff.set_defaults(run=_diff)
-    for name, what in (
-        ("dialects", "how each library names the tensors"),
-        ("formats", "the files that are read and written"),
-        ("architectures", "the networks"),
-    ):
-        table = commands.add_parser(name, parents=[common], help=f"list {what}")
-        table.set_defaults(run=_table)
-    return parser
+
+
+def _add_table(table: argparse.ArgumentParser) -> None:
+    table.set_defaults(run=_table)
 
 
 def _add_inspect(inspect: argparse.ArgumentParser) -> None:
@@ -77,6 +69,16 @@ def _add_inspect(inspect: argparse.ArgumentParser) -> None:
 
 
 def _add_convert(convert: argparse.ArgumentParser) -> None:
+    from weight_port.dialects.rows import DIALECTS  # the tables take as long as the interpreter
+
+    convert.usage = (
+        "%(prog)s SRC DST --to DIALECT [options]\n"
+        "       %(prog)s SRC... --out-dir DIR --format FORMAT --to DIALECT [options]"
+    )
+    convert.description = (
+        f"The suffix of DST is its format: {', '.join(WRITABLE)}; without a suffix, a folder of "
+        "Paddle 1.x variable files. A quoted glob is expanded."
+    )
     convert.add_argument("paths", nargs="+", metavar="SRC", help=_SOURCE)
     targets = [*DIALECTS, _RAW]
     convert.add_argument(
@@ -105,7 +107,9 @@ def _add_convert(convert: argparse.ArgumentParser) -> None:
         choices=[name for name, row in FORMATS.items() if row.written],
         help="with --out-dir: one of %(choices)s",
     )
-    convert.add_argument("--jobs", type=int, default=1, metavar="N", help="processes at a time")
+    convert.add_argument(
+        "--jobs", type=terminal.whole(1), default=1, metavar="N", help="processes at a time"
+    )
     convert.add_argument("--no-top", action="store_true", help="leave the classifier out")
     convert.add_argument("--force", action="store_true", help="replace what exists")
     convert.add_argument(
@@ -129,33 +133,48 @@ def _add_convert(convert: argparse.ArgumentParser) -> None:
 # The commands' modules take time to import, some of them NumPy with them: each when it is run.
 
 
-def _inspect(options: argparse.Namespace) -> int:
+def _inspect(args: argparse.Namespace) -> int:
     from weight_port.commands.inspect import run
 
-    return run(options)
+    return run(args)
 
 
-def _convert(options: argparse.Namespace) -> int:
+def _convert(args: argparse.Namespace) -> int:
     from weight_port.commands.convert import run
 
-    return run(options)
+    return run(args)
 
 
-def _diff(options: argparse.Namespace) -> int:
+def _diff(args: argparse.Namespace) -> int:
     from weight_port.commands.diff import run
 
-    return run(options)
+    return run(args)
 
 
-def _table(options: argparse.Namespace) -> int:
+def _table(args: argparse.Namespace) -> int:
     from weight_port.commands.tables import run
 
-    return run(options)
+    return run(args)
+
+
+_COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "inspect": ("say what a checkpoint is", _add_inspect),
+    "convert": ("write checkpoints in another dialect", _add_convert),
+    "diff": ("compare two checkpoints, across formats and dialects", _add_diff),
+    "dialects": ("list how each library names the tensors", _add_table),
+    "formats": ("list the files that are read and written", _add_table),
+    "architectures": ("list the networks", _add_table),
+}
+
+
+def _completing() -> bool:
+    """Whether the shell asks for completions: ``register-python-argcomplete weight-port``."""
+    return "_ARGCOMPLETE" in os.environ
 
 
 def _complete(parser: argparse.ArgumentParser) -> None:
-    """Answer the shell's completion, where it asks: ``register-python-argcomplete weight-port``."""
-    if "_ARGCOMPLETE" in os.environ:
+    """Answer the shell, where it asks."""
+    if _completing():
         import argcomplete
 
         argcomplete.autocomplete(parser)
@@ -175,28 +194,28 @@ def main(arguments: list[str] | None = None) -> int:
         return _run(arguments)
     _hurry()
     try:
-        return until_closed(lambda: _run(sys.argv[1:]))
+        return terminal.until_closed(lambda: _run(sys.argv[1:]))
     finally:
         gc.freeze()  # else the interpreter, on its way out, goes through all there is: 60 ms
 
 
 def _run(arguments: list[str]) -> int:
-    parser = _parser()
+    parser = _parser(arguments)
     _complete(parser)
-    options = parser.parse_args(arguments)
-    options.wrong_usage = parser.error
+    args = parser.parse_args(arguments)
+    args.wrong_usage = parser.error
+    errors = () if args.debug else _ERRORS
+    return terminal.run("weight-port", lambda: _report(args), errors)
+
+
+def _report(args: argparse.Namespace) -> int:
+    """The command's exit status; with ``--json`` an error is a document too."""
     try:
-        status: int = options.run(options)
-        return status
+        status: int = args.run(args)
     except BrokenPipeError:
         raise
-    except (WeightPortError, OSError) as error:
-        if options.debug:
-            raise
-        if options.json:
-            say_json({"error": str(error), "kind": type(error).__name__})
-        print(plain(f"weight-port: {error}"), file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("weight-port: interrupted; nothing half-written is left", file=sys.stderr)
-        return 130
+    except _ERRORS as error:
+        if args.json and not args.debug:
+            terminal.say_json({"error": str(error), "kind": type(error).__name__})
+        raise
+    return status

@@ -15,9 +15,6 @@ import numpy as np
 from parity.comparison import metrics
 from parity.comparison.precision import FACTOR, PRECISIONS, Precision
 
-# Largest relative L2 difference of any layer, by dtype: see ``precision``.
-TOLERANCES = {name: PRECISIONS[name].layer for name in ("float64", "float32")}
-
 
 @dataclass(frozen=True)
 class Comparison:

@@ -12,8 +12,6 @@ import weight_port
 from parity import images, seeded
 from parity.run.results import FRAMEWORKS, Subject
 from weight_port import arch
-from weight_port.conversion.recognise import recognise
-from weight_port.formats.files import open_checkpoint
 
 COUNT = 4  # images where none are given
 Say = Callable[[str], None]
@@ -39,11 +37,11 @@ def check_weights(path: Path, model: str) -> weight_port.Detection:
 
     Raises UsageError for another network's, weight_port.WeightPortError for a damaged one.
     """
-    seen = recognise(open_checkpoint(path).contents)
-    found = seen.found
+    recognised = weight_port.recognise(path)
+    found = recognised.detection
     if model != found.architecture and model not in found.twins:
         raise UsageError(f"{path}: holds {found.architecture}, not {model}")
-    weight_port.check(seen.tensors, found)
+    weight_port.check(recognised.tensors, found)
     return found
 
 

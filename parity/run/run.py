@@ -20,9 +20,7 @@ from parity.run.results import FRAMEWORKS, Found, Machine, Report, Subject
 from parity.seeded import WORKERS
 from parity.workers.launch import Worker, available_threads
 from parity.workers.outputs import load_output
-from weight_port.conversion.recognise import recognise
 from weight_port.formats import safetensors
-from weight_port.formats.files import open_checkpoint
 
 # Both are on by default where a GPU has TF32; the workers set them run by run.
 _TF32 = {"NVIDIA_TF32_OVERRIDE": None}
@@ -70,9 +68,9 @@ def tensors(subject: Subject) -> dict[str, dict[str, np.ndarray]]:
     """Each framework's weights under the scheme's names and in its layout."""
     found = {}
     for side, path in subject.weights.items():
-        seen = recognise(open_checkpoint(path).contents, architecture=subject.model)
+        recognised = weight_port.recognise(path, architecture=subject.model)
         found[side] = weight_port.convert(
-            seen.tensors, "paddle1", architecture=subject.model, allow_mismatch=True
+            recognised.tensors, "paddle1", architecture=subject.model, allow_mismatch=True
         )
     return {side: dict(arrays) for side, arrays in found.items()}
 

@@ -12,11 +12,11 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
-from weight_port.conversion.recognise import recognise
+from weight_port import recognise
 from weight_port.errors import DialectError, FormatError, WeightPortError
 from weight_port.formats import locate
 from weight_port.formats.contents import Contents
-from weight_port.formats.files import READERS
+from weight_port.formats.files import read_as
 from weight_port.formats.table import FORMATS
 from weight_port.storage import tars
 from weight_port.storage.sources import File, Folder, view_file
@@ -71,7 +71,7 @@ def program_and_weights(data: bytes) -> list[Contents]:
 
 def folder(data: bytes) -> list[Contents]:
     """A 1.x folder with one variable."""
-    return [READERS[FORMATS["paddle1-folder"]](_folder({"w": data}))]
+    return [read_as(FORMATS["paddle1-folder"], _folder({"w": data}))]
 
 
 def archive(data: bytes) -> list[Contents]:
@@ -83,7 +83,7 @@ def archive(data: bytes) -> list[Contents]:
     for inside in tars.folders_of(memoryview(_summed(data)), "x.tar").values():
         with contextlib.suppress(WeightPortError):
             row, source = locate.inside(inside)
-            found.append(READERS[row](source))
+            found.append(read_as(row, source))
     return found
 
 
@@ -106,7 +106,7 @@ def _folder(parts: dict[str, bytes]) -> Folder:
 def _read(row: str, file: File) -> Contents:
     with contextlib.suppress(FormatError):  # the reader must bear what detection would refuse
         locate.file_format(file)
-    return READERS[FORMATS[row]](file)
+    return read_as(FORMATS[row], file)
 
 
 TARGETS: dict[str, Read] = {

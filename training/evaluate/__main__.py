@@ -9,13 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+import weight_port
 from training import sheet
 from training.errors import TrainingError
 from training.evaluate.record import _about, _write, compare, scores, text
 from training.loop.epochs import limited
 from weight_port import WeightPortError
-from weight_port.conversion.recognise import recognise
-from weight_port.formats.files import open_checkpoint
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,8 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = parser.parse_args(arguments)
     try:
         test = limited(sheet.load(words.data), words.limit)
-        contents = open_checkpoint(words.weights).contents
-        model = recognise(contents, architecture=words.architecture).found.architecture
+        recognised = weight_port.recognise(words.weights, architecture=words.architecture)
+        model = recognised.detection.architecture
         logits = scores(words.weights, model, words.data, words.limit)
         record = {"model": model, **compare(logits, np.asarray(test.labels))}
         print(text(record))

@@ -24,8 +24,6 @@ from training.loop.checkpoints import State
 from training.loop.side import How, Side
 from weight_port import WeightPortError, arch
 from weight_port.conversion.convert import convert_detected
-from weight_port.conversion.recognise import recognise
-from weight_port.formats.files import open_checkpoint
 from weight_port.storage import disk
 
 CHECKPOINT, WEIGHTS, LOG = "last.safetensors", "weights.safetensors", "log.jsonl"
@@ -159,9 +157,9 @@ def run(side: Side, job: Job) -> State:
 
 def score(side: Side, job: Job) -> None:
     """Save the logits of the test images, (N, 10) float32, by weights that stand in a file."""
-    contents = open_checkpoint(job["weights"]).contents
-    seen = recognise(contents, architecture=job["settings"]["model"])  # its twins' tensors too
-    side.put(convert_detected(seen.tensors, "paddle1", seen.found), {})
+    model = job["settings"]["model"]  # its twins' tensors too
+    recognised = weight_port.recognise(job["weights"], architecture=model)
+    side.put(convert_detected(recognised.tensors, "paddle1", recognised.detection), {})
     test = limited(sheet.load(Path(job["data"])), job["limit"])
     found = [side.logits(images) for images, _ in batches.plain(test, _EVALUATED)]
     np.save(job["out"], np.concatenate(found))

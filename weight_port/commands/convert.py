@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from weight_port.errors import WeightPortError
 from weight_port.formats.table import FORMATS
 from weight_port.storage import digest
-from weight_port.terminal import plain, say, say_json
+from weight_port.terminal import progress, say, say_json
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -74,59 +74,57 @@ def _report(task: Task, done: Ported) -> dict[str, Any]:
     }
 
 
-def run(options: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Convert one file or many; returns the exit status. Raises WeightPortError for one."""
-    tasks = _tasks(options)
-    if options.out_dir is None:
+    tasks = _tasks(args)
+    if args.out_dir is None:
         done = tasks[0].run()
-        if options.json:
+        if args.json:
             say_json({"done": [done], "failed": []})
         else:
             _print(done)
         return 0
-    options.out_dir.mkdir(parents=True, exist_ok=True)
-    return _run_all(tasks, options)
+    args.out_dir.mkdir(parents=True, exist_ok=True)
+    return _run_all(tasks, args)
 
 
 # -- what to convert
 
 
-def _tasks(options: argparse.Namespace) -> list[Task]:
-    if options.jobs < 1:
-        options.wrong_usage("--jobs: at least 1")
-    if options.to == "raw" and (options.dialect or options.architecture or options.no_top):
-        options.wrong_usage("--to raw changes nothing: no --from, --architecture or --no-top")
-    if options.to != "raw" and options.linear_layout:
-        options.wrong_usage("--linear-layout goes with --to raw; a dialect has its own layout")
-    if options.out_dir is None:
-        if len(options.paths) != 2:
-            options.wrong_usage("SRC and DST, or several SRC with --out-dir DIR --format FORMAT")
-        if options.format is not None:
-            options.wrong_usage("--format goes with --out-dir; the suffix of DST is its format")
-        return [_task(options, Path(options.paths[0]), Path(options.paths[1]))]
-    if options.format is None:
-        options.wrong_usage("--out-dir needs --format")
-    suffix = next(iter(FORMATS[options.format].suffixes), "")
+def _tasks(args: argparse.Namespace) -> list[Task]:
+    if args.to == "raw" and (args.dialect or args.architecture or args.no_top):
+        args.wrong_usage("--to raw changes nothing: no --from, --architecture or --no-top")
+    if args.to != "raw" and args.linear_layout:
+        args.wrong_usage("--linear-layout goes with --to raw; a dialect has its own layout")
+    if args.out_dir is None:
+        if len(args.paths) != 2:
+            args.wrong_usage("SRC and DST, or several SRC with --out-dir DIR --format FORMAT")
+        if args.format is not None:
+            args.wrong_usage("--format goes with --out-dir; the suffix of DST is its format")
+        return [_task(args, Path(args.paths[0]), Path(args.paths[1]))]
+    if args.format is None:
+        args.wrong_usage("--out-dir needs --format")
+    suffix = next(iter(FORMATS[args.format].suffixes), "")
     tasks = [
-        _task(options, source, options.out_dir / f"{_stem(source)}{suffix}")
-        for source in _expand(options.paths)
+        _task(args, source, args.out_dir / f"{_stem(source)}{suffix}")
+        for source in _expand(args.paths)
     ]
-    _check_distinct(tasks, options)
+    _check_distinct(tasks, args)
     return tasks
 
 
-def _task(options: argparse.Namespace, source: Path, destination: Path) -> Task:
+def _task(args: argparse.Namespace, source: Path, destination: Path) -> Task:
     return Task(
         source,
         destination,
-        options.to,
-        options.dialect,
-        options.architecture,
-        not options.no_top,
-        options.force,
-        options.linear_layout,
-        options.fold,
-        options.allow_mismatch,
+        args.to,
+        args.dialect,
+        args.architecture,
+        not args.no_top,
+        args.force,
+        args.linear_layout,
+        args.fold,
+        args.allow_mismatch,
     )
 
 
@@ -143,36 +141,36 @@ def _stem(source: Path) -> str:
     return source.name if source.is_dir() else source.stem
 
 
-def _check_distinct(tasks: list[Task], options: argparse.Namespace) -> None:
+def _check_distinct(tasks: list[Task], args: argparse.Namespace) -> None:
     seen: dict[Path, Path] = {}
     for task in tasks:
         if other := seen.get(task.destination):
-            options.wrong_usage(f"{other} and {task.source} would both become {task.destination}")
+            args.wrong_usage(f"{other} and {task.source} would both become {task.destination}")
         seen[task.destination] = task.source
 
 
 # -- many
 
 
-def _run_all(tasks: list[Task], options: argparse.Namespace) -> int:
+def _run_all(tasks: list[Task], args: argparse.Namespace) -> int:
     done: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
-    for count, (task, result) in enumerate(_results(tasks, options.jobs), start=1):
-        progress = f"[{count}/{len(tasks)}] {task.source}"
+    for count, (task, result) in enumerate(_results(tasks, args.jobs), start=1):
+        place = f"[{count}/{len(tasks)}] {task.source}"
         if isinstance(result, dict):
             done.append(result)
-            _say_progress(f"{progress} -> {task.destination}: {result['tensors']} tensors", options)
+            _say_progress(f"{place} -> {task.destination}: {result['tensors']} tensors", args)
         else:
             failed.append({"source": str(task.source), "error": str(result)})
-            _say_progress(f"{progress}: failed", options)
-            if options.debug:
+            _say_progress(f"{place}: failed", args)
+            if args.debug:
                 traceback.print_exception(result)
-    if options.json:
+    if args.json:
         say_json({"done": done, "failed": failed})
     for failure in failed:
-        print(plain(f"weight-port: {_about(failure)}"), file=sys.stderr)
+        progress(f"weight-port: {_about(failure)}")
     if failed:
-        print(f"weight-port: {len(failed)} of {len(tasks)} failed", file=sys.stderr)
+        progress(f"weight-port: {len(failed)} of {len(tasks)} failed")
     return 1 if failed else 0
 
 
@@ -181,9 +179,9 @@ def _about(failure: dict[str, str]) -> str:
     return error if error.startswith(source) else f"{source}: {error}"
 
 
-def _say_progress(line: str, options: argparse.Namespace) -> None:
-    if options.json:
-        print(plain(line), file=sys.stderr)
+def _say_progress(line: str, args: argparse.Namespace) -> None:
+    if args.json:
+        progress(line)
     else:
         say(line)
         sys.stdout.flush()

@@ -36,12 +36,12 @@ def _recognised(contents: Contents) -> Recognised | None:
         return None
 
 
-def _by_scheme(seen: Recognised) -> Side:
+def _by_scheme(network: Recognised) -> Side:
     """By the scheme's names, axes in its order."""
-    entries = seen.found.keys(True)
-    names = {key: entries[key].name if key in entries else key for key in seen.tensors}
+    entries, arrays = network.detection.keys(True), network.tensors
+    names = {key: entries[key].name if key in entries else key for key in arrays}
     tensors = {
-        name: _in_scheme(seen.tensors[key], entries[key]) if key in entries else seen.tensors[key]
+        name: _in_scheme(arrays[key], entries[key]) if key in entries else arrays[key]
         for key, name in names.items()
     }
     counters = frozenset(e.name for e in entries.values() if e.role == "counter")
@@ -79,11 +79,11 @@ def compare(first: Side, second: Side) -> dict[str, Any]:
             continue
         if a.dtype != b.dtype:
             report["dtypes"][key] = [str(a.dtype), str(b.dtype)]
-        found = difference(a, b)
-        if found.elements:
+        apart = difference(a, b)
+        if apart.elements:
             report["values"][key] = {
-                "maximum": found.maximum,
-                "elements": found.elements,
+                "maximum": apart.maximum,
+                "elements": apart.elements,
                 "of": a.size,
             }
     report["same"] = not any(report[part] for part in _TITLES)
@@ -97,27 +97,28 @@ def _label(name: str, first: Side, second: Side) -> str:
 
 def _same_tensors(first: Recognised, second: Recognised) -> bool:
     """Whether two networks have the same tensors, though they may use them otherwise."""
-    a, b = (arch.architecture(seen.found.architecture) for seen in (first, second))
+    a, b = (arch.architecture(side.detection.architecture) for side in (first, second))
     return a.tensors == b.tensors
 
 
 def _sides(a: Path, b: Path) -> tuple[Side, Side, str]:
     """Both sides, and what they are compared as."""
     contents = [open_checkpoint(path).contents for path in (a, b)]
-    seen = [_recognised(content) for content in contents]
-    if seen[0] and seen[1] and _same_tensors(seen[0], seen[1]):
-        what = dict.fromkeys(f"{s.found.architecture} in {s.found.dialect}" for s in seen if s)
-        return _by_scheme(seen[0]), _by_scheme(seen[1]), " and ".join(what)
+    one, other = map(_recognised, contents)
+    if one and other and _same_tensors(one, other):
+        detections = (one.detection, other.detection)
+        what = dict.fromkeys(f"{d.architecture} in {d.dialect}" for d in detections)
+        return _by_scheme(one), _by_scheme(other), " and ".join(what)
     first, second = map(_as_they_are, contents)
     return first, second, "by the files' own names"
 
 
-def run(options: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Compare and print; 0 where all is the same, 1 where not. Raises WeightPortError."""
-    first, second, what = _sides(options.first, options.second)
-    report = {"first": str(options.first), "second": str(options.second), "as": what}
+    first, second, what = _sides(args.first, args.second)
+    report = {"first": str(args.first), "second": str(args.second), "as": what}
     report |= compare(first, second)
-    if options.json:
+    if args.json:
         say_json(report)
     else:
         _print(report)

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from weight_port.commands.statistics import figures
-from weight_port.conversion.convert import check
+from weight_port.conversion.check import check
 from weight_port.conversion.detect import Detection
 from weight_port.conversion.recognise import Recognised, recognise
 from weight_port.errors import DialectError
@@ -22,25 +21,25 @@ from weight_port.terminal import say, say_json, size
 _OTHER = "other"
 
 
-def run(options: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Print what a checkpoint is; returns the exit status. Raises WeightPortError."""
-    checkpoint = open_checkpoint(options.source)
-    seen: Recognised | None = None
+    checkpoint = open_checkpoint(args.source)
+    network: Recognised | None = None
     reason = ""
     try:
-        seen = recognise(checkpoint.contents)
+        network = recognise(checkpoint.contents)
     except DialectError as error:
         reason = str(error)
-    report = _report(options.source, checkpoint, seen, reason)
-    tensors = seen.tensors if seen else checkpoint.contents.tensors
-    if options.tensors or options.stats:
-        report["tree"] = _tree(tensors, seen.found if seen else None, options.stats)
-    if options.json:
+    report = _report(args.source, checkpoint, network, reason)
+    tensors = network.tensors if network else checkpoint.contents.tensors
+    if args.tensors or args.stats:
+        report["tree"] = _tree(tensors, network.detection if network else None, args.stats)
+    if args.json:
         say_json(report)
     else:
         _print(report)
-    if seen:
-        check(seen.tensors, seen.found, include_top=seen.found.include_top)
+    if network:
+        check(network.tensors, network.detection, include_top=network.detection.include_top)
     return 0
 
 
@@ -50,7 +49,7 @@ def _bytes(source: Path) -> int:
 
 
 def _report(
-    source: Path, checkpoint: Checkpoint, seen: Recognised | None, reason: str
+    source: Path, checkpoint: Checkpoint, network: Recognised | None, reason: str
 ) -> dict[str, Any]:
     tensors = checkpoint.contents.tensors
     report: dict[str, Any] = {
@@ -62,25 +61,25 @@ def _report(
             str(dtype): count for dtype, count in Counter(a.dtype for a in tensors.values()).items()
         },
         "values": sum(array.size for array in tensors.values()),
-        "notes": [*checkpoint.contents.notes, *(seen.notes if seen else ())],
-        "dialect": seen.found.dialect if seen else None,
-        "reason": seen.found.reason if seen else reason,
+        "notes": [*checkpoint.contents.notes, *(network.notes if network else ())],
+        "dialect": network.detection.dialect if network else None,
+        "reason": network.detection.reason if network else reason,
     }
-    if seen:
-        found = seen.found
-        report["architecture"] = found.architecture
-        report["in_channels"] = found.in_channels
-        report["classes"] = found.num_classes if found.include_top else None
-        report["trainable"], report["statistics"] = _counts(seen)
+    if network:
+        detection = network.detection
+        report["architecture"] = detection.architecture
+        report["in_channels"] = detection.in_channels
+        report["classes"] = detection.num_classes if detection.include_top else None
+        report["trainable"], report["statistics"] = _counts(network)
     return report
 
 
-def _counts(seen: Recognised) -> tuple[int, int]:
+def _counts(network: Recognised) -> tuple[int, int]:
     """(trainable values, running statistics)."""
-    entries = seen.found.keys()
+    entries = network.detection.keys()
     roles = {key: entry.parameter.role for key, entry in entries.items() if entry.parameter}
     sizes: Counter[bool] = Counter()
-    for key, array in seen.tensors.items():
+    for key, array in network.tensors.items():
         if key in roles:
             sizes[roles[key] in ("mean", "variance")] += array.size
     return sizes[False], sizes[True]
@@ -119,30 +118,34 @@ def _print(report: dict[str, Any]) -> None:
 
 
 def _tree(
-    tensors: Tensors, found: Detection | None, with_figures: bool
+    tensors: Tensors, detection: Detection | None, with_figures: bool
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Stage to key to what is known of the tensor, in the order of the network or of the file."""
-    stages = _stages(found) if found else {}
+    stages = _stages(detection) if detection else {}
     tree: dict[str, dict[str, dict[str, Any]]] = {}
     known = {key: tensors[key] for key in stages if key in tensors}
     for key, array in {**known, **tensors}.items():
-        stage = stages.get(key, _OTHER) if found else key.split(".")[0]
+        stage = stages.get(key, _OTHER) if detection else key.split(".")[0]
         tree.setdefault(stage, {})[key] = _leaf(array, with_figures)
     return tree
 
 
-def _stages(found: Detection) -> dict[str, str]:
+def _stages(detection: Detection) -> dict[str, str]:
     """From every key of a network to the part it belongs to."""
     from weight_port import arch
 
-    name = found.architecture
+    name = detection.architecture
     parts = {layer.name: arch.part(name, layer) for layer in arch.layers(name)}
-    return {key: parts[entry.layer] for key, entry in found.keys().items()}
+    return {key: parts[entry.layer] for key, entry in detection.keys().items()}
 
 
 def _leaf(array: np.ndarray, with_figures: bool) -> dict[str, Any]:
     leaf: dict[str, Any] = {"shape": list(array.shape), "dtype": str(array.dtype)}
-    return {**leaf, **asdict(figures(array))} if with_figures else leaf
+    if not with_figures:
+        return leaf
+    from weight_port.commands.statistics import figures  # for this option only
+
+    return {**leaf, **asdict(figures(array))}
 
 
 def _print_stage(stage: str, tensors: dict[str, dict[str, Any]]) -> None:

@@ -58,10 +58,10 @@ def _architectures() -> list[dict[str, Any]]:
 _TABLES = {"dialects": _dialects, "formats": _formats, "architectures": _architectures}
 
 
-def run(options: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Print a table; returns the exit status."""
-    rows = _TABLES[options.command]()
-    if options.json:
+    rows = _TABLES[args.command]()
+    if args.json:
         say_json(rows)
         return 0
     cells = [[_cell(value) for value in row.values()] for row in rows]

@@ -10,22 +10,11 @@ import numpy as np
 from weight_port import arch
 from weight_port.conversion import fold as folding
 from weight_port.conversion import guard
-from weight_port.conversion.check import check, is_float
+from weight_port.conversion.check import check
 from weight_port.conversion.detect import Detection, check_dialect, detect
 from weight_port.conversion.guard import Difference
 from weight_port.dialects.keys import DIALECTS, Key, extra_name, keys
 from weight_port.errors import MismatchError
-
-__all__ = [
-    "Converted",
-    "Detection",
-    "check",
-    "convert",
-    "convert_detected",
-    "detect",
-    "is_float",
-    "parameter_names",
-]
 
 Scheme = dict[str, tuple[np.ndarray, tuple[int, ...]]]  # by Key.name: array, order of its axes
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from weight_port.conversion.convert import convert_detected, parameter_names
 from weight_port.conversion.detect import Detection
-from weight_port.conversion.recognise import Recognised, recognise
+from weight_port.conversion.recognise import recognise_checkpoint
 from weight_port.dialects.keys import DIALECTS
-from weight_port.errors import DestinationError, DialectError, MismatchError
-from weight_port.formats.contents import Contents, Tensors
+from weight_port.errors import DestinationError, MismatchError
+from weight_port.formats.contents import Tensors
 from weight_port.formats.files import Checkpoint, format_to_write, open_checkpoint, write
 from weight_port.formats.table import WRITABLE
+from weight_port.storage import phases
 from weight_port.storage.digest import Digest
 from weight_port.storage.digest import start as start_digest
 
@@ -63,35 +64,41 @@ def convert_file(
     destination = Path(destination)
     _check_holds(destination, to)
     sha256 = sha256 or start_digest(Path(source), destination)
+    phases.begin(phases.READ)
     checkpoint = open_checkpoint(source)
+    phases.begin(phases.RENAME)
     if to == RAW:
         tensors, notes = _raw(checkpoint, linear_layout)
         metadata = _metadata(checkpoint, {"dialect": RAW}, sha256)
-        write(destination, tensors, force=force, metadata=metadata)
+        _write(destination, tensors, force, metadata)
         return Ported(None, len(tensors), 0, (), notes)
     if linear_layout is not None:
         raise DestinationError("--linear-layout goes with --to raw; a dialect has its own layout")
-    seen = _recognised(checkpoint, dialect, architecture)
-    found = seen.found
-    converted = convert_detected(seen.tensors, to, found, include_top, fold, allow_mismatch)
-    said = {"format": _framework(to), "dialect": to, "architecture": found.architecture}
+    source_network = recognise_checkpoint(checkpoint, dialect, architecture)
+    detection = source_network.detection
+    converted = convert_detected(
+        source_network.tensors, to, detection, include_top, fold, allow_mismatch
+    )
+    about = {"format": _framework(to), "dialect": to, "architecture": detection.architecture}
     if converted.mismatches:
-        said["mismatches"] = "; ".join(map(str, converted.mismatches))
-    metadata = _metadata(checkpoint, said, sha256)
-    names = _variables(to, converted, found)
-    write(destination, converted, force=force, metadata=metadata, names=names)
-    made, dropped = _difference(seen.tensors, converted, found, to)
-    notes = (*checkpoint.contents.notes, *seen.notes, *map(str, converted.differences))
-    return Ported(found, len(converted), made, dropped, notes)
+        about["mismatches"] = "; ".join(map(str, converted.mismatches))
+    metadata = _metadata(checkpoint, about, sha256)
+    made, dropped = _difference(source_network.tensors, converted, detection, to)
+    _write(destination, converted, force, metadata, _variables(to, converted, detection))
+    notes = (*checkpoint.contents.notes, *source_network.notes, *map(str, converted.differences))
+    return Ported(detection, len(converted), made, dropped, notes)
 
 
-def _recognised(
-    checkpoint: Checkpoint, dialect: str | None, architecture: str | None
-) -> Recognised:
-    try:
-        return recognise(checkpoint.contents, dialect, architecture)
-    except DialectError as error:
-        raise DialectError(f"{checkpoint.where}: {error}{_exported(checkpoint.contents)}") from None
+def _write(
+    destination: Path,
+    tensors: Tensors,
+    force: bool,
+    metadata: Mapping[str, str | Digest],
+    names: Mapping[str, str] | None = None,
+) -> None:
+    phases.begin(phases.WRITE)
+    write(destination, tensors, force=force, metadata=metadata, names=names)
+    phases.begin(phases.DONE)
 
 
 def _check_holds(destination: Path, to: str) -> None:
@@ -123,20 +130,10 @@ def _raw(checkpoint: Checkpoint, linear_layout: str | None) -> tuple[Tensors, tu
     return turned, (*contents.notes, f"{len(contents.linear)} linear weights transposed")
 
 
-def _exported(contents: Contents) -> str:
-    """What to say of an inference model in which no network was found."""
-    if contents.linear is None:
-        return ""
-    return (
-        ". It is an exported inference model, in which Paddle has fused or renamed layers: take "
-        "the training checkpoint (…_pretrained.pdparams), or keep the names with --to raw"
-    )
-
-
 def _metadata(
-    checkpoint: Checkpoint, said: Mapping[str, str], sha256: Digest | None
+    checkpoint: Checkpoint, about: Mapping[str, str], sha256: Digest | None
 ) -> dict[str, str | Digest]:
-    metadata: dict[str, str | Digest] = dict(said)
+    metadata: dict[str, str | Digest] = dict(about)
     metadata["source"] = Path(checkpoint.where).name
     if sha256 is not None:
         metadata["source_sha256"] = sha256

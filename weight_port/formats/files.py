@@ -3,127 +3,65 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import numpy as np
 
 from weight_port.errors import DestinationError, FormatError, shown
-from weight_port.formats import paddle1 as records
-from weight_port.formats import pdiparams as combined
-from weight_port.formats import safetensors as safetensors_file
 from weight_port.formats import table
 from weight_port.formats.contents import Contents, Tensors
 from weight_port.formats.locate import locate
 from weight_port.formats.table import SUFFIXES, WRITABLE, Format
-from weight_port.storage.digest import Digest
 from weight_port.storage.disk import new_file, new_folder
 from weight_port.storage.sources import File, Folder, disk_folder
 
+if TYPE_CHECKING:
+    from weight_port.storage.digest import Digest
+
 _LONGEST_NAME = 60_000  # bytes; a zip's names have two for their length
-Notes = Mapping[str, str] | None
-Metadata = Mapping[str, str | Digest] | None
+Names = Mapping[str, str] | None
+Metadata: TypeAlias = "Mapping[str, str | Digest] | None"
 
 
-# A format's module is imported when a file of it is met: none needs them all, and together they
+# The modules that read formats and write them.
+# A module is imported when a file of its format is met: none needs them all, and together they
 # take a quarter of the time that `weight-port inspect` runs.
-
-
-def _read_folder(folder: Folder) -> Contents:
-
-    return records.read_folder(folder)
-
-
-def _read_pdparams(file: File) -> Contents:
-    from weight_port.formats import pdparams
-
-    return pdparams.read(file)
-
-
-def _read_combined(file: File) -> Contents:
-
-    return combined.read(file)
-
-
-def _read_safetensors(file: File) -> Contents:
-
-    return safetensors_file.read(file)
-
-
-def _read_sharded(file: File) -> Contents:
-    from weight_port.formats import sharded
-
-    return sharded.read(file)
-
-
-def _read_pth(file: File) -> Contents:
-    from weight_port.formats import pth
-
-    return pth.read(file)
-
-
-def _read_npz(file: File) -> Contents:
-    from weight_port.formats import npz
-
-    return npz.read(file)
-
-
-def _write_folder(folder: Path, tensors: Tensors, _metadata: Metadata, _names: Notes) -> None:
-    from weight_port.formats import paddle1 as records
-
-    records.write_folder(folder, tensors)
-
-
-def _write_pdparams(out: BinaryIO, tensors: Tensors, _metadata: Metadata, names: Notes) -> None:
-    from weight_port.formats import pdparams
-
-    pdparams.write(out, tensors, names)
-
-
-def _write_combined(out: BinaryIO, tensors: Tensors, _metadata: Metadata, names: Notes) -> None:
-    from weight_port.formats import pdiparams as combined
-
-    combined.write(out, tensors, names)
-
-
-def _write_safetensors(out: BinaryIO, tensors: Tensors, metadata: Metadata, _names: Notes) -> None:
-    from weight_port.formats import safetensors as safetensors_file
-
-    safetensors_file.write(out, tensors, metadata)
-
-
-def _write_pth(out: BinaryIO, tensors: Tensors, _metadata: Metadata, _names: Notes) -> None:
-    from weight_port.formats import pth_writer
-
-    pth_writer.write(out, tensors)
-
-
-def _write_npz(out: BinaryIO, tensors: Tensors, _metadata: Metadata, _names: Notes) -> None:
-    from weight_port.formats import npz
-
-    npz.write(out, tensors)
-
-
-READERS: dict[Format, Callable[[Any], Contents]] = {  # of a File, or of a Folder
-    table.PADDLE1_FOLDER: _read_folder,
-    table.PDPARAMS: _read_pdparams,
-    table.PDIPARAMS: _read_combined,
-    table.SAFETENSORS: _read_safetensors,
-    table.SHARDED: _read_sharded,
-    table.PTH: _read_pth,
-    table.NPZ: _read_npz,
+_MODULES = {
+    table.PADDLE1_FOLDER: "paddle1",
+    table.PDPARAMS: "pdparams",
+    table.PDIPARAMS: "pdiparams",
+    table.SAFETENSORS: "safetensors",
+    table.SHARDED: "sharded",
+    table.PTH: "pth",
+    table.NPZ: "npz",
 }
-# To what, tensors, metadata, and the parameters' names by key.
-WRITERS: dict[Format, Callable[[Any, Tensors, Metadata, Notes], None]] = {
-    table.PADDLE1_FOLDER: _write_folder,
-    table.PDPARAMS: _write_pdparams,
-    table.PDIPARAMS: _write_combined,
-    table.SAFETENSORS: _write_safetensors,
-    table.PTH: _write_pth,
-    table.NPZ: _write_npz,
-}
+
+
+def _module(name: str) -> Any:
+    return import_module(f"weight_port.formats.{name}")
+
+
+def read_as(row: Format, source: File | Folder) -> Contents:
+    """What a file, or a folder, of a format holds. Raises FormatError."""
+    contents: Contents = _module(_MODULES[row]).read(source)
+    return contents
+
+
+def _write(
+    row: Format, out: Path | BinaryIO, tensors: Tensors, metadata: Metadata, names: Names
+) -> None:
+    """Write in a format, some of which have a place for more than tensors."""
+    extras: dict[Format, Any] = {
+        table.SAFETENSORS: metadata,
+        table.PDPARAMS: names,
+        table.PDIPARAMS: names,
+    }
+    module = _module("pth_writer" if row is table.PTH else _MODULES[row])
+    module.write(out, tensors, *([extras[row]] if row in extras else []))
 
 
 @dataclass(frozen=True)
@@ -141,15 +79,7 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
     Raises FormatError (UnsafeFileError for a pickle that is more than data).
     """
     row, source = locate(Path(path))
-    return Checkpoint(source.where, row, READERS[row](source))
-
-
-def format_of(path: Path) -> Format:
-    """The format of an existing file or folder, from its content.
-
-    Raises FormatError where it is none of ours, or where the name promises another.
-    """
-    return locate(path)[0]
+    return Checkpoint(source.where, row, read_as(row, source))
 
 
 def read(path: str | Path) -> Tensors:
@@ -168,7 +98,7 @@ def write(
     *,
     force: bool = False,
     metadata: Metadata = None,
-    names: Notes = None,
+    names: Names = None,
 ) -> None:
     """Write tensors to a file whose format the suffix says, or to a 1.x folder if it has none.
 
@@ -183,7 +113,7 @@ def write(
     opened = new_file(path, force) if row.suffixes else new_folder(path, force)
     with opened as out:
         _check_names(tensors)
-        WRITERS[row](out, dict(tensors), metadata, names)
+        _write(row, out, dict(tensors), metadata, names)
 
 
 def _check_names(tensors: Iterable[str]) -> None:
@@ -208,7 +138,7 @@ def _check_replaceable(path: Path) -> None:
     if not folder.files and not folder.others:
         return
     try:
-        _read_folder(folder)
+        read_as(table.PADDLE1_FOLDER, folder)
     except FormatError as error:
         raise DestinationError(
             f"{path}: not replaced, since it holds other things than Paddle variable files: {error}"

@@ -12,17 +12,15 @@ import zipfile
 from collections.abc import Mapping
 from typing import BinaryIO
 
-import ml_dtypes
 import numpy as np
 
 from weight_port.errors import DAMAGE, DestinationError, FormatError
 from weight_port.formats.contents import Contents
 from weight_port.storage import zips
-from weight_port.storage.buffers import raw_bytes, view
+from weight_port.storage.buffers import BFLOAT16, dtype_called, raw_bytes, view
 from weight_port.storage.sources import File
 
 SUFFIX = ".npy"
-BFLOAT16: np.dtype = np.dtype(ml_dtypes.bfloat16)
 _MAX_HEADER = 10_000  # NumPy's own bound
 # The one form in which NumPy writes it; no Python expression is evaluated.
 _HEADER = re.compile(
@@ -66,7 +64,7 @@ def _array(raw: memoryview) -> np.ndarray:
 
 def _dtype(kind: str, size: int) -> np.dtype:
     if kind[1] == "V" and size == 2:  # NumPy doesn't know bfloat16, and writes two bytes
-        return BFLOAT16
+        return dtype_called(BFLOAT16)
     if kind[1] not in "biufc":
         raise ValueError(f"an array of {kind[1]!r}, which is no number: refused")
     if kind[0] == ">":
@@ -76,7 +74,7 @@ def _dtype(kind: str, size: int) -> np.dtype:
 
 def _head(array: np.ndarray) -> bytes:
     # np.save spells a bfloat16 array "<V2" too.
-    descr = "<V2" if array.dtype == BFLOAT16 else array.dtype.str
+    descr = "<V2" if array.dtype.name == BFLOAT16 else array.dtype.str
     shape = "".join(f"{size}, " for size in array.shape).rstrip()
     shape = shape if array.ndim == 1 else shape.rstrip(",")
     text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}"
@@ -95,7 +93,7 @@ def write(stream: BinaryIO, tensors: Mapping[str, np.ndarray]) -> None:
     """
     for key, array in tensors.items():
         plain = array.dtype.kind in "biufc" and array.dtype.byteorder != ">"
-        if array.dtype != BFLOAT16 and not plain:
+        if array.dtype.name != BFLOAT16 and not plain:
             raise DestinationError(f"{key}: .npz has no dtype {array.dtype}")
         if "\0" in key:  # zipfile would end the name there
             raise DestinationError(f"{key!r:.200}: a zip has no names with NUL in them")

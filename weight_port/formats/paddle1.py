@@ -15,29 +15,36 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-import ml_dtypes
 import numpy as np
 
 from weight_port.errors import DAMAGE, DestinationError, FormatError
 from weight_port.formats.contents import Contents
-from weight_port.storage.buffers import MAX_DIMENSIONS, byte_count, raw_bytes, view
+from weight_port.storage.buffers import (
+    BFLOAT16,
+    MAX_DIMENSIONS,
+    byte_count,
+    dtype_called,
+    dtype_name,
+    raw_bytes,
+    view,
+)
 from weight_port.storage.protobuf import encode_varint, varint
 from weight_port.storage.sources import Folder
 
 # paddle/fluid/framework/framework.proto, VarType.Type
 DTYPES = {
-    0: np.dtype("bool"),
-    1: np.dtype("int16"),
-    2: np.dtype("int32"),
-    3: np.dtype("int64"),
-    4: np.dtype("float16"),
-    5: np.dtype("float32"),
-    6: np.dtype("float64"),
-    20: np.dtype("uint8"),
-    21: np.dtype("int8"),
-    22: np.dtype(ml_dtypes.bfloat16),
-    23: np.dtype("complex64"),
-    24: np.dtype("complex128"),
+    0: "bool",
+    1: "int16",
+    2: "int32",
+    3: "int64",
+    4: "float16",
+    5: "float32",
+    6: "float64",
+    20: "uint8",
+    21: "int8",
+    22: BFLOAT16,
+    23: "complex64",
+    24: "complex128",
 }
 _CODES = {dtype: code for code, dtype in DTYPES.items()}
 
@@ -104,7 +111,7 @@ def read_record(data: memoryview, where: str, position: int = 0) -> tuple[np.nda
         raise FormatError(f"{where}: damaged tensor description: {error}") from None
     if code not in DTYPES:
         raise FormatError(f"{where}: dtype code {code} is none of {sorted(DTYPES)}")
-    dtype = DTYPES[code]
+    dtype = dtype_called(DTYPES[code])
     try:
         raw = cursor.take(byte_count(dims, dtype), f"the data of shape {dims}")
         return view(raw, dtype, dims), cursor.position
@@ -114,15 +121,15 @@ def read_record(data: memoryview, where: str, position: int = 0) -> tuple[np.nda
 
 def write_record(stream: BinaryIO, array: np.ndarray, name: str) -> None:
     """Write one record; raises DestinationError for a dtype that Paddle has no code for."""
-    if array.dtype not in _CODES:
+    if dtype_name(array.dtype) not in _CODES:
         raise DestinationError(f"{name}: Paddle has no code for dtype {array.dtype}")
-    desc = b"\x08" + encode_varint(_CODES[array.dtype])
+    desc = b"\x08" + encode_varint(_CODES[dtype_name(array.dtype)])
     desc += b"".join(b"\x10" + encode_varint(size) for size in array.shape)
     stream.write(struct.pack("<IQIi", 0, 0, 0, len(desc)) + desc)
     stream.write(raw_bytes(array))
 
 
-def read_folder(folder: Folder) -> Contents:
+def read(folder: Folder) -> Contents:
     """Every variable file of a 1.x directory, by file name. Raises FormatError."""
     if folder.others:
         raise FormatError(
@@ -143,7 +150,7 @@ def read_folder(folder: Folder) -> Contents:
     return Contents(tensors)
 
 
-def write_folder(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
+def write(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
     """One file per variable into the existing folder ``path``. Raises DestinationError."""
     for name, array in tensors.items():
         if name in ("", ".", "..") or "/" in name or "\0" in name:

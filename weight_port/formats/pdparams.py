@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
-import ml_dtypes
 import numpy as np
 
 from weight_port.errors import DAMAGE, DestinationError, FormatError, UnsafeFileError, shown
@@ -13,7 +12,7 @@ from weight_port.formats.contents import NESTED, Contents, check_total
 from weight_port.pickles import writer as op
 from weight_port.pickles.arrays import NUMPY_GLOBALS, PendingArray, encode_into, plain_dict
 from weight_port.pickles.reader import Reader
-from weight_port.storage.buffers import raw_bytes
+from weight_port.storage.buffers import BFLOAT16, dtype_called, raw_bytes
 from weight_port.storage.scratch import Scratch
 from weight_port.storage.sources import File
 
@@ -22,7 +21,7 @@ _MAX_NESTING = 8
 SLICES = "UnpackBigParamInfor@@"  # Paddle's spelling
 # Paddle hands bfloat16 to NumPy as uint16, and takes every uint16 array for bfloat16:
 # `paddle.uint16 is paddle.bfloat16` (python/paddle/base/data_feeder.py).
-_BFLOAT16, _UINT16 = np.dtype(ml_dtypes.bfloat16), np.dtype("uint16")
+_UINT16 = np.dtype("uint16")
 
 
 def _named_tensor(pair: Any) -> Any:
@@ -55,7 +54,8 @@ def _array(value: Any) -> np.ndarray | None:
         value = value[1]  # (name, ndarray), since Paddle 2.1
     if not isinstance(value, PendingArray) or value.array is None:
         return None
-    return value.array.view(_BFLOAT16) if value.array.dtype == _UINT16 else value.array
+    halves = value.array.dtype == _UINT16
+    return value.array.view(dtype_called(BFLOAT16)) if halves else value.array
 
 
 def read(file: File) -> Contents:
@@ -86,7 +86,7 @@ def read(file: File) -> Contents:
         some = ", ".join(other[:80] for other in others[:8]) or "nothing"
         raise FormatError(f"{file.where}: no tensors found; it holds {some}")
     check_total(tensors, len(data), file.where)
-    halves = sum(array.dtype == _BFLOAT16 for array in tensors.values())
+    halves = sum(array.dtype.name == BFLOAT16 for array in tensors.values())
     if halves:
         notes.append(f"{halves} of 16-bit integers read as bfloat16, as paddle.load does")
     if others:
@@ -184,7 +184,7 @@ def write(
     """
     stream.write(op.protocol(4) + op.DICT + op.MARK)
     for key, array in tensors.items():
-        if array.dtype == _BFLOAT16:
+        if array.dtype.name == BFLOAT16:
             array = array.view(_UINT16)
         elif array.dtype.kind not in "bifc" and array.dtype != np.uint8:
             raise DestinationError(f"{key}: .pdparams has no way to hold dtype {array.dtype}")

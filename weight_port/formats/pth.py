@@ -11,7 +11,6 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
 from weight_port.errors import DAMAGE, FormatError, shown
@@ -19,22 +18,22 @@ from weight_port.formats.contents import NESTED, Contents, check_total
 from weight_port.pickles.arrays import NUMPY_GLOBALS, PendingArray, plain_dict
 from weight_port.pickles.reader import Global, Reader
 from weight_port.storage import zips
-from weight_port.storage.buffers import MAX_DIMENSIONS
+from weight_port.storage.buffers import BFLOAT16, MAX_DIMENSIONS, dtype_called
 from weight_port.storage.sources import File
 
 STORAGES = {
-    "FloatStorage": np.dtype("float32"),
-    "DoubleStorage": np.dtype("float64"),
-    "HalfStorage": np.dtype("float16"),
-    "BFloat16Storage": np.dtype(ml_dtypes.bfloat16),
-    "LongStorage": np.dtype("int64"),
-    "IntStorage": np.dtype("int32"),
-    "ShortStorage": np.dtype("int16"),
-    "CharStorage": np.dtype("int8"),
-    "ByteStorage": np.dtype("uint8"),
-    "BoolStorage": np.dtype("bool"),
-    "ComplexFloatStorage": np.dtype("complex64"),
-    "ComplexDoubleStorage": np.dtype("complex128"),
+    "FloatStorage": "float32",
+    "DoubleStorage": "float64",
+    "HalfStorage": "float16",
+    "BFloat16Storage": BFLOAT16,
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+    "ComplexFloatStorage": "complex64",
+    "ComplexDoubleStorage": "complex128",
 }
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
@@ -99,7 +98,7 @@ def _storage(identity: Any) -> tuple[str, _Storage]:
         raise ValueError("persistent id is no storage")
     if not isinstance(count, int) or count < 0:
         raise ValueError(f"storage of {shown(count)} elements")
-    return key, _Storage(STORAGES[storage_type.name], count)
+    return key, _Storage(dtype_called(STORAGES[storage_type.name]), count)
 
 
 def _read_zip(where: str, data: memoryview) -> Any:

@@ -16,7 +16,7 @@ from weight_port.errors import DestinationError
 from weight_port.formats.pth import STORAGES
 from weight_port.pickles import writer as op
 from weight_port.storage import zips
-from weight_port.storage.buffers import raw_bytes
+from weight_port.storage.buffers import dtype_name, raw_bytes
 
 _NAMES = {dtype: name for name, dtype in STORAGES.items()}
 _EMPTY = op.call(op.global_("collections", "OrderedDict"))
@@ -46,11 +46,11 @@ def _pickle(tensors: Mapping[str, np.ndarray]) -> bytes:
 
 def _tensor(key: str, storage: str, array: np.ndarray) -> bytes:
     """A call of torch._utils._rebuild_tensor_v2 on a storage with the array in C order."""
-    if array.dtype not in _NAMES:
+    if dtype_name(array.dtype) not in _NAMES:
         raise DestinationError(f"{key}: torch has no storage for dtype {array.dtype}")
     identity = op.tuple_(
         op.text("storage"),
-        op.global_("torch", _NAMES[array.dtype]),
+        op.global_("torch", _NAMES[dtype_name(array.dtype)]),
         op.text(storage),
         op.text("cpu"),
         op.integer(array.size),

@@ -11,34 +11,35 @@ import os
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import ml_dtypes
 import numpy as np
 
 from weight_port.errors import DAMAGE, DestinationError, FormatError, shown
 from weight_port.formats.contents import Contents, check_total
-from weight_port.storage import json_data
-from weight_port.storage.buffers import raw_bytes, view
-from weight_port.storage.digest import LENGTH, Digest
+from weight_port.storage import json_data, phases
+from weight_port.storage.buffers import BFLOAT16, dtype_called, dtype_name, raw_bytes, view
 from weight_port.storage.disk import map_bytes
 from weight_port.storage.sources import File
 
+if TYPE_CHECKING:
+    from weight_port.storage.digest import Digest  # which loads OpenSSL
+
 DTYPES = {
-    "F64": np.dtype("float64"),
-    "F32": np.dtype("float32"),
-    "F16": np.dtype("float16"),
-    "BF16": np.dtype(ml_dtypes.bfloat16),
-    "I64": np.dtype("int64"),
-    "I32": np.dtype("int32"),
-    "I16": np.dtype("int16"),
-    "I8": np.dtype("int8"),
-    "U64": np.dtype("uint64"),
-    "U32": np.dtype("uint32"),
-    "U16": np.dtype("uint16"),
-    "U8": np.dtype("uint8"),
-    "BOOL": np.dtype("bool"),
-    "C64": np.dtype("complex64"),
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": BFLOAT16,
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U64": "uint64",
+    "U32": "uint32",
+    "U16": "uint16",
+    "U8": "uint8",
+    "BOOL": "bool",
+    "C64": "complex64",
 }
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _MAX_HEADER = 100_000_000  # the package's own bound
@@ -73,7 +74,7 @@ def _tensor(entry: Any, data: memoryview) -> np.ndarray:
         raise ValueError("offsets of other than whole numbers")
     if end > len(data):
         raise ValueError(f"its data ends at byte {end} of {len(data)}: truncated; get it again")
-    return view(data[begin:end], DTYPES[entry["dtype"]], entry["shape"])
+    return view(data[begin:end], dtype_called(DTYPES[entry["dtype"]]), entry["shape"])
 
 
 def read(file: File) -> Contents:
@@ -117,15 +118,17 @@ def write(
     A digest among the metadata is a SHA-256 that is still being computed: it is put in at the end.
     """
     for name, array in tensors.items():
-        if array.dtype not in _NAMES:
+        if dtype_name(array.dtype) not in _NAMES:
             raise DestinationError(f"{name}: safetensors has no dtype {array.dtype}")
     ordered = sorted(tensors.items(), key=lambda item: -item[1].dtype.itemsize)
     start = stream.tell()
     stream.write(_encode_header(ordered, {k: _known(v) for k, v in (metadata or {}).items()}))
     for _, array in ordered:
         stream.write(raw_bytes(array))
-    if any(isinstance(value, Digest) for value in (metadata or {}).values()):
+    if any(not isinstance(value, str) for value in (metadata or {}).values()):
+        phases.begin(phases.DIGEST)
         complete = {k: _known(v, wait=True) for k, v in (metadata or {}).items()}
+        phases.begin(phases.WRITE)
         stream.seek(start)
         stream.write(_encode_header(ordered, complete))
         stream.seek(0, os.SEEK_END)
@@ -133,9 +136,9 @@ def write(
 
 def _known(value: str | Digest, wait: bool = False) -> str:
     """A value, or as many zeros as it will have digits."""
-    if not isinstance(value, Digest):
+    if isinstance(value, str):
         return value
-    return value.result() if wait else "0" * LENGTH
+    return value.result() if wait else "0" * value.length
 
 
 def _encode_header(ordered: Sequence[tuple[str, np.ndarray]], metadata: dict[str, str]) -> bytes:
@@ -143,7 +146,7 @@ def _encode_header(ordered: Sequence[tuple[str, np.ndarray]], metadata: dict[str
     offset = 0
     for name, array in ordered:
         header[name] = {
-            "dtype": _NAMES[array.dtype],
+            "dtype": _NAMES[dtype_name(array.dtype)],
             "shape": list(array.shape),
             "data_offsets": [offset, offset + array.nbytes],
         }

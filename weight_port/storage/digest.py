@@ -10,11 +10,11 @@ from weight_port.errors import FormatError, WeightPortError
 from weight_port.formats.table import SAFETENSORS, by_name
 from weight_port.storage.disk import map_bytes
 
-LENGTH = 64  # hexadecimal digits
-
 
 class Digest:
     """The SHA-256 of a file, computed in a thread of its own."""
+
+    length = 64  # hexadecimal digits
 
     def __init__(self, path: Path) -> None:
         self._path = path

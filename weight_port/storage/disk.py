@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 from weakref import WeakValueDictionary
 
 from weight_port.errors import DestinationError, FormatError
+from weight_port.storage import phases
 
 # A mapped file keeps a descriptor open, of which a process may have 256 on some systems; a 1.x
 # folder of ResNet-152 has 777 files, 155 of them larger than this.
@@ -78,10 +79,16 @@ def _temporary(path: Path) -> Path:
     return path.absolute().parent / f".weight-port-{os.urandom(8).hex()}.tmp"
 
 
+def _sync(descriptor: int) -> None:
+    phases.begin(phases.SYNC)
+    os.fsync(descriptor)
+    phases.begin(phases.WRITE)
+
+
 def _sync_folder(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        _sync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -98,7 +105,7 @@ def new_file(path: Path, force: bool) -> Iterator[BinaryIO]:
             with open(temporary, "xb") as stream:
                 yield stream
                 stream.flush()
-                os.fsync(stream.fileno())
+                _sync(stream.fileno())
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -137,7 +144,7 @@ def new_folder(path: Path, force: bool) -> Iterator[Path]:
             yield temporary
             for file in temporary.iterdir():
                 with open(file, "rb") as stream:
-                    os.fsync(stream.fileno())
+                    _sync(stream.fileno())
             _sync_folder(temporary)
             _swap(temporary, path)
         finally:

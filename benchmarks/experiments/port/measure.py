@@ -173,27 +173,27 @@ def _check_output(row: Row, rows: list[Row], place: Place) -> None:
 def _measure(row: Row, turn: int, place: Place) -> None:
     """One process of a row."""
     try:
-        found = place.execute(row.command)
-        entry = {"round": turn, "wall_ns": found.wall_ns, "cpu_ns": found.cpu_ns}
-        parts = _parts(found, place) if row.command in PARTS else None
+        process = place.execute(row.command)
+        entry = {"round": turn, "wall_ns": process.wall_ns, "cpu_ns": process.cpu_ns}
+        parts = _parts(process, place) if row.command in PARTS else None
         row.runs.append({**entry, "parts": parts})
     except CommandError as error:
         row.error = str(error)
 
 
-def _parts(found: Run, place: Place) -> dict[str, int]:
+def _parts(process: Run, place: Place) -> dict[str, int]:
     """Nanoseconds of each part of a conversion; "rest" is what no part accounts for."""
-    said = json.loads(Path(place.paths["phases"]).read_text())
+    phases = json.loads(Path(place.paths["phases"]).read_text())
     parts = {
-        "start-up": said["started"] - found.begin,
-        "read": said["read"],
-        "rename": said["rename"],
-        "write": said["write"] - said["digest"] - said["sync"],
-        "wait for the SHA-256": said["digest"],
-        "sync": said["sync"],
-        "exit": found.begin + found.wall_ns - said["done"],
+        "start-up": phases["started"] - process.begin,
+        "read": phases["read"],
+        "rename": phases["rename"],
+        "write": phases["write"],
+        "wait for the SHA-256": phases["digest"],
+        "sync": phases["sync"],
+        "exit": process.begin + process.wall_ns - phases["done"],
     }
-    return {**parts, "rest": found.wall_ns - sum(parts.values())}
+    return {**parts, "rest": process.wall_ns - sum(parts.values())}
 
 
 def _rounds(rows: list[Row], rounds: int, place: Place, say: Say) -> None:

@@ -1,83 +1,48 @@
 """Where a conversion's time goes: ``python -m benchmarks.experiments.port.phases FILE convert …``.
 
-The functions of ``weight_port.conversion.convert_file`` are wrapped from outside, so that the
-command needs no clock of its own, and once the digest's thread runs, so that nothing is imported
-earlier than in the command itself. Times are nanoseconds of a clock that the parent shares
-(CLOCK_MONOTONIC).
+The command says itself where it is (``weight_port.storage.phases``). Times are nanoseconds of a
+clock that the parent shares (CLOCK_MONOTONIC).
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
+from itertools import pairwise
 from typing import Any
 
-# The part, and the functions of convert_file.py that are it; "write" holds the next two.
-PARTS = {
-    "read": ("open_checkpoint",),
-    "rename": ("_recognised", "convert_detected", "_variables", "_difference"),
-    "write": ("write",),
-}
-SYNC, DIGEST = "sync", "digest"
+from weight_port.storage import phases
 
-spent = dict.fromkeys((*PARTS, SYNC, DIGEST), 0)
-stamps: dict[str, int] = {}
+events: list[tuple[str, int]] = []  # the phases as they began, and when
 
 
-def _timed(part: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function``, whose time is added to a part's."""
-
-    def call(*arguments: Any, **named: Any) -> Any:
-        begin = time.perf_counter_ns()
-        try:
-            return function(*arguments, **named)
-        finally:
-            spent[part] += time.perf_counter_ns() - begin
-
-    return call
+def _listen(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == phases.EVENT:
+        events.append((arguments[0], time.perf_counter_ns()))
 
 
-def _wrap() -> None:
-    """Have the parts timed; imports NumPy, as the command's next statement does."""
-    from weight_port.conversion import convert_file
-    from weight_port.storage import digest
-
-    for part, names in PARTS.items():
-        for name in names:
-            setattr(convert_file, name, _timed(part, getattr(convert_file, name)))
-    os.fsync = _timed(SYNC, os.fsync)
-    digest.Digest.result = _timed(DIGEST, digest.Digest.result)  # type: ignore[method-assign]
-    stamps["started"] = time.perf_counter_ns()
-
-
-def _run(arguments: list[str]) -> int:
-    from weight_port import cli
-    from weight_port.storage import digest
-
-    start = digest.start
-
-    def start_and_wrap(source: Path, destination: Path) -> digest.Digest | None:
-        started = start(source, destination)
-        digest.start = start
-        _wrap()
-        return started
-
-    digest.start = start_and_wrap
-    sys.argv[1:] = arguments
-    return cli.main()
+def spent() -> dict[str, int]:
+    """Nanoseconds in each phase."""
+    names = (phases.READ, phases.RENAME, phases.WRITE, phases.DIGEST, phases.SYNC)
+    sums = dict.fromkeys(names, 0)
+    for (phase, begin), (_, end) in pairwise(events):
+        if phase in sums:
+            sums[phase] += end - begin
+    return sums
 
 
 def _main() -> int:
-    file, arguments = sys.argv[1], sys.argv[2:]
-    status = _run(arguments)
-    stamps["done"] = time.perf_counter_ns()
+    from weight_port import cli
+
+    file, *sys.argv[1:] = sys.argv[1:]
+    sys.addaudithook(_listen)
+    status = cli.main()
+    done = time.perf_counter_ns()
     import json
 
+    ends = {"started": events[0][1], "done": done}
     with open(file, "w") as stream:
-        json.dump({**stamps, **spent}, stream)
+        json.dump({**ends, **spent()}, stream)
     return status
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parity.comparison.compare import TOLERANCES, Comparison, compare
+from parity.comparison.compare import Comparison, compare
 from parity.comparison.metrics import EDGES, SAMPLE, histogram
 from parity.comparison.precision import FACTOR, PRECISIONS
 
@@ -25,7 +25,7 @@ def in_precision(array: np.ndarray, precision: str) -> np.ndarray:
     return array.astype(precision)
 
 
-@pytest.mark.parametrize("precision", TOLERANCES)
+@pytest.mark.parametrize("precision", ["float64", "float32"])
 def test_equal_outputs_pass_and_are_bit_equal(precision: str) -> None:
     output = in_precision(REFERENCE, precision)
     found = compare("x", output, output.copy(), REFERENCE, precision)

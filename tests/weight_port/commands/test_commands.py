@@ -225,7 +225,7 @@ def test_many_files_some_of_them_bad(tmp_path, fake, same_bits, capsys) -> None:
         (["a", "b", "c", "--to", "raw"], "SRC and DST, or several SRC with --out-dir"),
         (["a", "b", "--to", "raw", "--format", "npz"], "--format goes with --out-dir"),
         (["a", "--to", "raw", "--out-dir", "x"], "--out-dir needs --format"),
-        (["a", "b", "--to", "raw", "--jobs", "0"], "--jobs: at least 1"),
+        (["a", "b", "--to", "raw", "--jobs", "0"], "'0' must be a whole number, at least 1"),
         (["a", "b", "--to", "raw", "--no-top"], "--to raw changes nothing"),
         (["a", "b", "--to", "raw", "--from", "paddle1"], "--to raw changes nothing"),
         (["a", "b", "--to", "paddle1", "--linear-layout", "torch"], "goes with --to raw"),
@@ -268,7 +268,7 @@ def test_the_multiply_adds_are_those_of_the_size_beside_them(capsys) -> None:
 
 def test_an_error_as_json_and_as_a_traceback(tmp_path, capsys) -> None:
     status, report = call_json(capsys, "inspect", tmp_path / "none.pth")
-    assert status == 1
+    assert status == 2
     assert report == {
         "error": f"{tmp_path}/none.pth: no such file or folder",
         "kind": "FormatError",
@@ -355,7 +355,7 @@ def test_the_network_can_be_named_where_its_tensors_are_those_of_several(
     weight_port.write(source, fake("detectron2", "resnet50"))
     words = ("convert", source, out, "--to", "torchvision")
     status, _, error = call(capsys, *words)
-    assert status == 1
+    assert status == 2
     assert "pass architecture='resnet50' (--architecture)" in error
     assert not out.exists()
     status, said, error = call(capsys, *words, "--architecture", "resnet50")
@@ -363,7 +363,7 @@ def test_the_network_can_be_named_where_its_tensors_are_those_of_several(
     assert "resnet50 in detectron2" in said
     same_bits(weight_port.read(out), fake("torchvision", "resnet50"))
     status, _, error = call(capsys, *words, "--force", "--architecture", "resnet51")
-    assert status == 1
+    assert status == 2
     assert "unknown architecture 'resnet51': one of resnet18, " in error
     with pytest.raises(SystemExit):
         cli.main([*map(str, words[:3]), "--to", "raw", "--architecture", "resnet50"])

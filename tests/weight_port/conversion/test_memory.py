@@ -14,8 +14,8 @@ import torch
 
 import weight_port
 from benchmarks.harness.processes import peak_anonymous
+from weight_port import recognise
 from weight_port.commands import inspect as command_inspect
-from weight_port.conversion.recognise import recognise
 from weight_port.formats import files
 from weight_port.formats.contents import Contents
 from weight_port.pickles import reader

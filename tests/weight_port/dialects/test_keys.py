@@ -19,7 +19,6 @@ import paddle_impl
 import pytorch_impl
 import weight_port
 from weight_port import arch
-from weight_port.conversion import recognise
 from weight_port.dialects import keys
 from weight_port.formats import files
 
@@ -451,10 +450,10 @@ def test_a_file_is_believed_among_networks_with_the_same_tensors(
     path = tmp_path / "x.safetensors"
     weight_port.write(path, fake("pytorch_impl", "resnet50"), metadata={"architecture": said})
     contents = files.open_checkpoint(path).contents
-    found = recognise.recognise(contents).found
+    found = weight_port.recognise(contents).detection
     assert (found.architecture, "resnet50" in found.reason) == (taken, True)
     assert bool(found.twins) == (taken == "resnet50")
-    named = recognise.recognise(contents, architecture="resnet50_caffe").found
+    named = weight_port.recognise(contents, architecture="resnet50_caffe").detection
     assert named.architecture == "resnet50_caffe"
 
 

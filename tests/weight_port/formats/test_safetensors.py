@@ -18,9 +18,10 @@ import torchvision
 
 import weight_port
 from weight_port.formats import safetensors as safetensors_file
+from weight_port.storage import buffers
 
 SHAPES = [(), (1,), (0,), (3, 0, 2), (5,), (2, 3, 4, 5)]
-DTYPES = list(safetensors_file.DTYPES.values())
+DTYPES = [buffers.dtype_called(name) for name in safetensors_file.DTYPES.values()]
 
 
 def arrays() -> dict[str, np.ndarray]:
