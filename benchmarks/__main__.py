@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         "own (COMMAND --help).",
         formatter_class=Formatter,
     )
+    terminal.add_version(parser)
     commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)

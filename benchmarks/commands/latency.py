@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         device=args.device,
     )
-    if not measure.asked(options):
+    if not measure.cases(options):
         raise RunError(f"none of {', '.join(args.implementations)} has such a mode")
     file = destination(args)
     record = measure.measure(options, terminal.progress)

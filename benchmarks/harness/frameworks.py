@@ -12,7 +12,7 @@ from parity.workers.launch import ALLOCATORS, WorkerError, run_worker
 REFERENCES = {"torch": "pytorch_impl", "paddle": "paddle_impl"}  # the first that is installed
 TIMEOUT = 1800.0  # seconds; a process measures for a few of them, so this one hangs
 
-Said = dict[str, dict[str, Any]]  # framework -> what its process says of itself
+Descriptions = dict[str, dict[str, Any]]  # framework -> what its process says of itself
 
 
 class RunError(Exception):
@@ -55,33 +55,41 @@ def reference_framework() -> str:
     )
 
 
-def describe(frameworks: Iterable[str], threads: int) -> tuple[Said, dict[str, str]]:
+def describe(frameworks: Iterable[str], threads: int) -> tuple[Descriptions, dict[str, str]]:
     """What each framework says of itself, and the errors of those that can't."""
-    found, errors = {}, {}
+    descriptions, errors = {}, {}
     for framework in sorted(frameworks):
         if not is_installed(framework):
             install = f"pip install 'resnet-parity[{framework}]'"
             errors[framework] = f"{framework} is not installed: {install}, or choose other rows"
             continue
         try:
-            found[framework] = start(framework, "describe", threads)
+            descriptions[framework] = start(framework, "describe", threads)
         except WorkerError as error:
             errors[framework] = str(error)
-    return found, errors
+    return descriptions, errors
+
+
+def require(frameworks: Iterable[str], threads: int) -> Descriptions:
+    """As ``describe``, for a run that needs each of them. Raises RunError where one can't run."""
+    descriptions, errors = describe(frameworks, threads)
+    if errors:
+        raise RunError("; ".join(errors.values()))
+    return descriptions
 
 
 def choose_device(
-    wanted: str, said: Mapping[str, Mapping[str, Any]], say: Callable[[str], None]
+    wanted: str, descriptions: Mapping[str, Mapping[str, Any]], say: Callable[[str], None]
 ) -> str:
     """Cpu or gpu for "auto", "cpu" or "gpu": one device for all frameworks of a run.
 
     Raises RunError where a GPU is wanted that a framework can't use.
     """
     # The engines run on the CPU alone: they have no say, and no rows on a GPU.
-    said = {framework: found for framework, found in said.items() if framework in REFERENCES}
-    lacking = [framework for framework, description in said.items() if description["gpu"] is None]
+    gpus = {name: found["gpu"] for name, found in descriptions.items() if name in REFERENCES}
+    lacking = [framework for framework, gpu in gpus.items() if gpu is None]
     if wanted == "gpu" and lacking:
         raise RunError(f"--device gpu: {' and '.join(lacking)} can use none; try --device cpu")
-    if wanted == "auto" and 0 < len(lacking) < len(said):
+    if wanted == "auto" and 0 < len(lacking) < len(gpus):
         say(f"device cpu: {' and '.join(lacking)} can use no GPU, and all rows run on one device")
-    return "cpu" if wanted == "cpu" or lacking or not said else "gpu"
+    return "cpu" if wanted == "cpu" or lacking or not gpus else "gpu"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import tempfile
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,15 @@ import numpy as np
 
 from benchmarks.devices import gpu_monitor
 from benchmarks.devices.timing import Plan
-from benchmarks.grid.cells import Cell, abba, describe_cell, runs_on
-from benchmarks.harness import frameworks
+from benchmarks.grid.cells import Cell, describe_cell, runs_on
+from benchmarks.harness import frameworks, rounds
 from benchmarks.harness.inputs import Files, export, images, make_files, make_weights
+from benchmarks.harness.rounds import Say
 from benchmarks.records import record
 from benchmarks.roofline import probes
 from benchmarks.roofline.measure import peak
 from parity.workers.launch import WorkerError
 from weight_port import WeightPortError, arch
-
-Say = Callable[[str], None]
 
 # What both frameworks say on a GPU ("CUDA out of memory", "Out of memory error on GPU 0"), and the
 # C++ library on a CPU.
@@ -44,28 +43,25 @@ class Options:
 
 
 @dataclass
-class Row:
-    """A cell and what came of it so far; a row with an error is not run again."""
+class Row(rounds.Row[Cell]):
+    """A cell, and what its job names."""
 
-    cell: Cell
-    error: str | None = None
     files: Files | None = None
     batch: int = 0  # what fits the memory: the cell's batch, halved until it does
-    processes: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.batch = self.batch or self.cell.batch
+        self.batch = self.batch or self.case.batch
 
     def as_json(self) -> dict[str, Any]:
         """The cell's entry in the record."""
         outcome = {"ran_batch": self.batch, "error": self.error, "processes": self.processes}
-        return {**asdict(self.cell), **outcome}
+        return {**asdict(self.case), **outcome}
 
 
 def _shared(options: Options, rows: Iterable[Row], framework: str, folder: Path, say: Say) -> None:
     """Make what the rows of one model, size and batch share; an error becomes theirs."""
     rows = list(rows)
-    cell = rows[0].cell
+    cell = rows[0].case
     start = partial(frameworks.start, framework, threads=options.threads)
     try:
         weights = folder / f"{cell.size}"
@@ -80,7 +76,7 @@ def _shared(options: Options, rows: Iterable[Row], framework: str, folder: Path,
         channels = arch.architecture(cell.model).in_channels
         inputs = images(cell.batch, cell.size, options.seed + 1, channels)
         files = make_files(weights, path, inputs, start)
-        if any(row.cell.framework == "engines" for row in rows):
+        if any(row.case.framework == "engines" for row in rows):
             say(f"{cell.model}: ONNX for batch {cell.batch}")
             torch = partial(frameworks.start, "torch", threads=options.threads)
             files = export(weights, files, cell.batch, torch)
@@ -96,7 +92,7 @@ def _prepare(options: Options, framework: str, rows: list[Row], folder: Path, sa
     groups: dict[tuple[str, int, int], list[Row]] = {}
     for row in rows:
         if not row.error:
-            key = (row.cell.model, row.cell.size, row.cell.batch)
+            key = (row.case.model, row.case.size, row.case.batch)
             groups.setdefault(key, []).append(row)
     for group in groups.values():
         _shared(options, group, framework, folder, say)
@@ -104,56 +100,61 @@ def _prepare(options: Options, framework: str, rows: list[Row], folder: Path, sa
 
 def _job(row: Row, device: str, plan: Plan) -> dict[str, Any]:
     assert row.files is not None  # a row without files has an error and does not get here
-    job = {**asdict(row.cell), **asdict(row.files), "batch": row.batch}
+    job = {**asdict(row.case), **asdict(row.files), "batch": row.batch}
     return {**job, "device": device, "plan": asdict(plan)}
 
 
-def _measure(row: Row, turn: int, device: str, plan: Plan) -> None:
+def _process(row: Row, turn: int, device: str, plan: Plan) -> str:
     """One process of a row; where the memory ran out, another with half the batch.
 
     What was measured with the larger batch is dropped then: all processes of a row do the same.
+    Raises WorkerError.
     """
     begin = time.perf_counter_ns()
     try:
-        with gpu_monitor.watch(device) as seen:
+        with gpu_monitor.watch(device) as watched:
             job = _job(row, device, plan)
-            result = frameworks.start(row.cell.framework, "measure", **job)
+            result = frameworks.start(row.case.framework, "measure", **job)
     except WorkerError as error:
-        ran_out = any(text in str(error).lower() for text in _OUT_OF_MEMORY)
-        if not ran_out or row.batch == 1 or row.cell.framework == "engines":
-            row.error = str(error)
-            return
+        if not _can_be_halved(row, error):
+            raise
         row.batch, row.processes = row.batch // 2, []
-        _measure(row, turn, device, plan)
-        return
-    whole = {"process_ns": time.perf_counter_ns() - begin, "monitor": seen or None}
-    row.processes.append({"round": turn, **result, **whole})
-    row.error = result["parity"]["error"]
+        return _process(row, turn, device, plan)
+    whole = {"process_ns": time.perf_counter_ns() - begin, "monitor": watched or None}
+    row.add(turn, {**result, **whole})
+    smaller = f" (batch {row.batch}: out of memory)" if row.batch != row.case.batch else ""
+    return "" if row.error else f"{_milliseconds(result):.1f} ms{smaller}"
 
 
-def _outcome(row: Row) -> str:
-    """A finished process in a few words."""
-    if row.error:
-        return row.error.strip().splitlines()[-1]
-    smaller = f" (batch {row.batch}: out of memory)" if row.batch != row.cell.batch else ""
-    return f"{np.median(row.processes[-1]['samples']['device_ns']) / 1e6:.1f} ms{smaller}"
+def _can_be_halved(row: Row, error: WorkerError) -> bool:
+    """Whether the memory ran out, and a smaller batch may fit; an engine's is in its file."""
+    ran_out = any(text in str(error).lower() for text in _OUT_OF_MEMORY)
+    return ran_out and row.batch > 1 and row.case.framework != "engines"
+
+
+def _milliseconds(result: dict[str, Any]) -> float:
+    return float(np.median(result["samples"]["device_ns"])) / 1e6
 
 
 def _rounds(options: Options, rows: list[Row], device: str, say: Say) -> list[dict[str, Any]]:
     """Run every process; fills the rows and returns the peaks, which are measured every round."""
     peaks = []
-    running = sorted({row.cell.framework for row in rows if not row.error} & {"torch", "paddle"})
-    precisions = probes.precisions(row.cell.precision for row in rows)
-    total = len(rows) * options.rounds
-    for done, (turn, index) in enumerate(abba(len(rows), options.rounds)):
-        if done % len(rows) == 0:
-            say(f"round {turn + 1} of {options.rounds}: machine's peaks in {', '.join(running)}")
-            for name, precision in itertools.product(running, precisions):
-                peaks.append(peak(name, turn, device, options.threads, precision))
-        row = rows[index]
-        if not row.error:
-            _measure(row, turn, device, options.plan)
-        say(f"[{done + 1}/{total}] {describe_cell(row.cell)}: {_outcome(row)}")
+    running = sorted({row.case.framework for row in rows if not row.error} & {"torch", "paddle"})
+    precisions = probes.precisions(row.case.precision for row in rows)
+
+    def measure_peaks(turn: int) -> None:
+        say(f"round {turn + 1} of {options.rounds}: machine's peaks in {', '.join(running)}")
+        for name, precision in itertools.product(running, precisions):
+            peaks.append(peak(name, turn, device, options.threads, precision))
+
+    rounds.run(
+        rows,
+        options.rounds,
+        partial(_process, device=device, plan=options.plan),
+        lambda row: describe_cell(row.case),
+        say,
+        begin=measure_peaks,
+    )
     return peaks
 
 
@@ -171,11 +172,11 @@ def run(options: Options, say: Say) -> record.Record:
     reference = frameworks.reference_framework()
     needed = {cell.framework for cell in options.cells}
     say(f"asking {' and '.join(sorted(needed | {reference}))} for versions and devices")
-    said, errors = frameworks.describe(needed | {reference}, options.threads)
-    mine = {framework: said[framework] for framework in said if framework in needed}
-    device = frameworks.choose_device(options.device, mine, say)
+    descriptions, errors = frameworks.describe(needed | {reference}, options.threads)
+    timed = {name: described for name, described in descriptions.items() if name in needed}
+    device = frameworks.choose_device(options.device, timed, say)
     context = record.context(
-        said, device, options.threads, frameworks.extra_environment(options.threads)
+        descriptions, device, options.threads, frameworks.extra_environment(options.threads)
     )
     rows = [_row(cell, device, errors) for cell in options.cells]
     with tempfile.TemporaryDirectory(prefix="resnet-parity-") as folder:

@@ -16,13 +16,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.experiments.latency.scenarios import SCENARIOS
-from benchmarks.grid.cells import Cell, abba, describe_cell, grid, runs_on
-from benchmarks.harness import frameworks
+from benchmarks.grid.cells import Cell, describe_cell, grid, runs_on
+from benchmarks.harness import frameworks, rounds
 from benchmarks.harness.inputs import Files, images, make_files, make_weights
+from benchmarks.harness.rounds import Say
 from benchmarks.records import record
-from parity.workers.launch import WorkerError
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Case:
     """What one row runs."""
 
     scenario: str
@@ -60,9 +58,12 @@ class Asked:
         return {**own, **asdict(self.cell)}
 
 
-def asked(options: Options) -> list[Asked]:
-    """Every row; what will be compared is side by side, so close in time."""
-    found = []
+Row = rounds.Row[Case]
+
+
+def cases(options: Options) -> list[Case]:
+    """A case for each row; what will be compared is side by side, so close in time."""
+    chosen = []
     for name in options.scenarios:
         batch = SCENARIOS[name].batch
         cells = grid(
@@ -77,8 +78,8 @@ def asked(options: Options) -> list[Asked]:
         if name == "server":
             offers = [(load, None) for load in options.loads]
             offers += [(None, rate) for rate in options.rates]
-        found += [Asked(name, *offer, cell) for offer in offers for cell in cells]
-    return found
+        chosen += [Case(name, *offer, cell) for offer in offers for cell in cells]
+    return chosen
 
 
 def _prepare(
@@ -88,74 +89,73 @@ def _prepare(
     start = partial(frameworks.start, reference, threads=options.threads)
     say(f"{options.model}: seeded weights, calibrated in {reference}")
     weights = make_weights(folder, options.model, options.size, options.seed, reference)
-    found = {}
+    files = {}
     for batch in sorted(batches):
         say(f"{options.model}: float64 reference for batch {batch}")
         # Another seed than the calibration's: not the images that set the statistics.
         inputs = images(batch, options.size, options.seed + 1)
-        found[batch] = make_files(folder, weights, inputs, start)
-    return found
+        files[batch] = make_files(folder, weights, inputs, start)
+    return files
 
 
-def _row(one: Asked, device: str, errors: dict[str, str]) -> dict[str, Any]:
-    cell = one.cell
-    error = errors.get(cell.framework)
-    if not error and not runs_on(cell, device):
-        error = f"{cell.mode} does not exist on a {device}"
-    return {**one.labels, "error": error, "processes": []}
+def _row(case: Case, device: str, errors: dict[str, str]) -> Row:
+    """A case's row, with an error where it can't run on the device or its framework can't."""
+    error = errors.get(case.cell.framework)
+    if not error and not runs_on(case.cell, device):
+        error = f"{case.cell.mode} does not exist on a {device}"
+    return Row(case, error)
 
 
-def _measure(row: dict[str, Any], one: Asked, turn: int, job: dict[str, Any]) -> None:
-    """One process of a row; a failure becomes its error."""
-    try:
-        result = frameworks.start(one.cell.framework, "latency", **job, **one.labels, round=turn)
-    except WorkerError as error:
-        row["error"] = str(error)
-        return
-    row["processes"].append({"round": turn, **result})
-    row["error"] = result["parity"]["error"]
-
-
-def _outcome(row: dict[str, Any]) -> str:
-    """A finished process in a few words."""
-    if row["error"]:
-        return str(row["error"].strip().splitlines()[-1])
-    found = row["processes"][-1]["queries"]
-    latencies = np.subtract(found["ended_ns"], found["scheduled_ns"])
+def _process(row: Row, turn: int, job: Callable[[Case], dict[str, Any]]) -> str:
+    """One process of a row. Raises WorkerError."""
+    case = row.case
+    labels = {**job(case), **case.labels, "round": turn}
+    result = frameworks.start(case.cell.framework, "latency", **labels)
+    row.add(turn, result)
+    if row.error:
+        return ""
+    latencies = np.subtract(result["queries"]["ended_ns"], result["queries"]["scheduled_ns"])
     return f"{len(latencies)} queries, median {np.median(latencies) / 1e6:.1f} ms"
+
+
+def _describe(row: Row) -> str:
+    """A row in a line of progress."""
+    case = row.case
+    load = f" at {case.load:.0%}" if case.load else f" at {case.rate:g}/s" if case.rate else ""
+    return f"{case.scenario}{load}, {describe_cell(case.cell)}"
 
 
 def measure(options: Options, say: Say) -> record.Record:
     """Measure; returns the record. Raises RunError or WorkerError where nothing can run."""
     reference = frameworks.reference_framework()
-    wanted = asked(options)
-    needed = {one.cell.framework for one in wanted}
-    said, errors = frameworks.describe(needed | {reference}, options.threads)
-    mine = {framework: said[framework] for framework in said if framework in needed}
-    device = frameworks.choose_device(options.device, mine, say)
+    chosen = cases(options)
+    needed = {case.cell.framework for case in chosen}
+    descriptions, errors = frameworks.describe(needed | {reference}, options.threads)
+    timed = {name: described for name, described in descriptions.items() if name in needed}
+    device = frameworks.choose_device(options.device, timed, say)
     extra = frameworks.extra_environment(options.threads)
-    context = record.context(said, device, options.threads, extra)
-    rows = [_row(one, device, errors) for one in wanted]
-    with tempfile.TemporaryDirectory(prefix="resnet-parity-") as name:
-        batches = {one.cell.batch for one in wanted}
-        files = _prepare(options, batches, reference, Path(name), say)
-        total = len(rows) * options.rounds
-        for done, (turn, index) in enumerate(abba(len(rows), options.rounds), start=1):
-            row, one = rows[index], wanted[index]
-            job = {**asdict(files[one.cell.batch]), "queries": options.queries}
-            if not row["error"]:
-                _measure(row, one, turn, {**job, "seed": options.seed, "device": device})
-            load = f" at {one.load:.0%}" if one.load else f" at {one.rate:g}/s" if one.rate else ""
-            say(
-                f"[{done}/{total}] {one.scenario}{load}, {describe_cell(one.cell)}: {_outcome(row)}"
-            )
-    # Lists, as a record read from its file has them.
-    listed = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(options).items()}
-    settings = {**listed, "device": device}
+    context = record.context(descriptions, device, options.threads, extra)
+    rows = [_row(case, device, errors) for case in chosen]
+    with tempfile.TemporaryDirectory(prefix="resnet-parity-") as folder:
+        batches = {case.cell.batch for case in chosen}
+        files = _prepare(options, batches, reference, Path(folder), say)
+
+        def job(case: Case) -> dict[str, Any]:
+            paths = asdict(files[case.cell.batch])
+            return {**paths, "queries": options.queries, "seed": options.seed, "device": device}
+
+        rounds.run(rows, options.rounds, partial(_process, job=job), _describe, say)
     return {
         "schema": record.version("latency"),
         "kind": "latency",
         "context": context,
-        "settings": settings,
-        "rows": rows,
+        "settings": {**_as_lists(asdict(options)), "device": device},
+        "rows": [
+            {**row.case.labels, "error": row.error, "processes": row.processes} for row in rows
+        ],
     }
+
+
+def _as_lists(settings: dict[str, Any]) -> dict[str, Any]:
+    """With lists for tuples, as a record that is read from its file has them."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()}

@@ -9,22 +9,20 @@ pass again.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.experiments.layers import steps as layers_worker
+from benchmarks.experiments.layers import steps
 from benchmarks.experiments.layers.rows import IMPLEMENTATIONS
-from benchmarks.grid.cells import abba
-from benchmarks.harness import frameworks, worker
+from benchmarks.harness import frameworks, rounds, worker
 from benchmarks.harness.inputs import images, make_files, make_weights
+from benchmarks.harness.rounds import Say
 from benchmarks.records import record
 from benchmarks.roofline.measure import peak
-from parity.workers.launch import WorkerError
 
-Say = Callable[[str], None]
+Row = rounds.Row[str]  # of a framework
 
 
 @dataclass(frozen=True)
@@ -51,81 +49,61 @@ def _prepare(options: Options, reference: str, folder: Path, say: Say) -> dict[s
     files = make_files(
         folder, weights, images(options.batch, options.size, options.seed + 1), start
     )
-    one = folder / "first.safetensors"  # of float64 and every step, an image is enough to hold
-    first = images(options.batch, options.size, options.seed + 1)[: layers_worker.COMPARED]
-    worker.save_array(one, "images", first)
-    steps = folder / "steps"
-    steps.mkdir()
-    start("layers_reference", weights=weights, inputs=str(one), out=str(steps))
+    one_image = folder / "first.safetensors"  # of every step in float64, that is enough to hold
+    first = images(options.batch, options.size, options.seed + 1)[: steps.COMPARED]
+    worker.save_array(one_image, "images", first)
+    references = folder / "steps"
+    references.mkdir()
+    start("layers_reference", weights=weights, inputs=str(one_image), out=str(references))
     return {
         "weights": files.weights,
         "inputs": files.inputs,
         "reference": files.reference,
-        "steps": str(steps),
+        "steps": str(references),
     }
 
 
-def _measure(side: dict[str, Any], turn: int, job: dict[str, Any]) -> None:
-    """One process of a side; a failure becomes its error."""
-    try:
-        found = frameworks.start(side["framework"], "layers", **job)
-    except WorkerError as error:
-        side["error"] = str(error)
-        return
-    side["processes"].append({**found, "round": turn})
-    side["error"] = found["parity"]["error"]
-
-
-def _rounds(
-    options: Options, sides: list[dict[str, Any]], job: dict[str, Any], say: Say
-) -> list[dict[str, Any]]:
-    """Run every process; fills the sides and returns the machine's peaks."""
-    peaks = []
-    total = len(sides) * options.rounds
-    for done, (turn, index) in enumerate(abba(len(sides), options.rounds), start=1):
-        side = sides[index]
-        if not side["error"]:
-            peaks.append(peak(side["framework"], turn, job["device"], options.threads))
-            _measure(side, turn, job)
-        say(f"[{done}/{total}] {side['framework']}: {_outcome(side)}")
-    return peaks
-
-
-def _outcome(side: dict[str, Any]) -> str:
-    if side["error"]:
-        return str(side["error"].strip().splitlines()[-1])
-    steps = side["processes"][-1]["steps"]
-    failed = sum(step["parity"]["error"] is not None for step in steps)
-    return f"{len(steps)} steps" + (f", {failed} failed parity" if failed else "")
+def _process(row: Row, turn: int, job: dict[str, Any], peaks: list[dict[str, Any]]) -> str:
+    """The machine's peaks and one process of a framework. Raises WorkerError."""
+    peaks.append(peak(row.case, turn, job["device"], job["threads"]))
+    result = frameworks.start(row.case, "layers", **job)
+    row.add(turn, result)
+    failed = sum(step["parity"]["error"] is not None for step in result["steps"])
+    return f"{len(result['steps'])} steps" + (f", {failed} failed parity" if failed else "")
 
 
 def measure(options: Options, say: Say) -> record.Record:
     """Measure; returns the record. Raises RunError or WorkerError where nothing can run."""
     reference = frameworks.reference_framework()
-    said, errors = frameworks.describe(IMPLEMENTATIONS, options.threads)
-    device = frameworks.choose_device(options.device, said, say)
+    descriptions, errors = frameworks.describe(IMPLEMENTATIONS, options.threads)
+    device = frameworks.choose_device(options.device, descriptions, say)
     context = record.context(
-        said, device, options.threads, frameworks.extra_environment(options.threads)
+        descriptions, device, options.threads, frameworks.extra_environment(options.threads)
     )
-    sides: list[dict[str, Any]] = [
-        {"framework": name, "implementation": ours, "error": errors.get(name), "processes": []}
-        for name, ours in IMPLEMENTATIONS.items()
-    ]
+    rows = [Row(framework, errors.get(framework)) for framework in IMPLEMENTATIONS]
+    peaks: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="resnet-parity-") as folder:
         files = _prepare(options, reference, Path(folder), say)
         how = {"device": device, "layout": options.layout, "precision": "fp32"}
         job = {**files, **how, "threads": options.threads}
-        peaks = _rounds(options, sides, job, say)
+        process = partial(_process, job=job, peaks=peaks)
+        rounds.run(rows, options.rounds, process, lambda row: row.case, say)
     settings = {**asdict(options), "device": device}
     settings |= {"reference": frameworks.REFERENCES[reference]}
-    settings |= {"step_plan": asdict(layers_worker.STEP_PLAN)}
-    settings |= {"pass_plan": asdict(layers_worker.PASS_PLAN)}
-    settings |= {"compared": min(options.batch, layers_worker.COMPARED)}
+    settings |= {"step_plan": asdict(steps.STEP_PLAN)}
+    settings |= {"pass_plan": asdict(steps.PASS_PLAN)}
+    settings |= {"compared": min(options.batch, steps.COMPARED)}
     return {
         "schema": record.version("layers"),
         "kind": "layers",
         "context": context,
         "settings": settings,
         "peaks": peaks,
-        "sides": sides,
+        "sides": [_side(row) for row in rows],
     }
+
+
+def _side(row: Row) -> dict[str, Any]:
+    """A framework's entry in the record."""
+    names = {"framework": row.case, "implementation": IMPLEMENTATIONS[row.case]}
+    return {**names, "error": row.error, "processes": row.processes}

@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.experiments.parity_cost.rows import FACTOR, PADDLE, PARITY, TORCH
-from benchmarks.grid.cells import abba
-from benchmarks.harness import frameworks
+from benchmarks.harness import frameworks, rounds
 from benchmarks.harness.processes import CommandError, peak_anonymous, run
+from benchmarks.harness.rounds import Say
 from benchmarks.records import record
 from parity import images, seeded
 from parity.run.inputs import COUNT
 from parity.workers import launch
 from weight_port.formats import safetensors
 
-Say = Callable[[str], None]
+Row = rounds.Row[str]  # of a command's name
 
 PRECISIONS = ("float64", "float32")
 
@@ -60,24 +61,43 @@ def _commands(model: str, options: Options, folder: Path) -> dict[str, list[str]
     }
 
 
-def _rounds(
+def _process(
+    row: Row, turn: int, commands: Mapping[str, list[str]], environment: Mapping[str, str]
+) -> str:
+    """One process of a command. Raises CommandError."""
+    timed = run(commands[row.case], environment)
+    row.processes.append({"round": turn, "wall_ns": timed.wall_ns})
+    return f"{timed.wall_ns / 1e9:.2f} s"
+
+
+def _warm_up(
+    rows: list[Row], commands: Mapping[str, list[str]], environment: Mapping[str, str], say: Say
+) -> None:
+    """Run every command once, so that its files are in memory; nothing of it is kept."""
+    for row in rows:
+        say(f"warm-up: {row.case}")
+        try:
+            run(commands[row.case], environment)
+        except CommandError as error:
+            row.error = str(error)
+
+
+def _time(
     commands: Mapping[str, list[str]], options: Options, environment: Mapping[str, str], say: Say
 ) -> list[dict[str, Any]]:
-    """Every command's processes, the first of each thrown away; one that fails has its error."""
-    rows: list[dict[str, Any]] = [{"name": name, "error": None, "wall_ns": []} for name in commands]
-    order = [(-1, index) for index in range(len(rows))] + list(abba(len(rows), options.rounds))
-    for done, (turn, index) in enumerate(order, start=1):
-        row = rows[index]
-        try:
-            found = None if row["error"] else run(commands[row["name"]], environment)
-        except CommandError as error:
-            row["error"] = str(error)
-            continue
-        if found and turn >= 0:
-            row["wall_ns"].append(found.wall_ns)
-        said = row["error"] or f"{found.wall_ns / 1e9:.2f} s" if found else "failed before"
-        say(f"[{done}/{len(order)}] {row['name']}: {said}")
-    return rows
+    """Every command's entry in the record; one that fails has its error."""
+    rows = [Row(name) for name in commands]
+    _warm_up(rows, commands, environment, say)
+    process = partial(_process, commands=commands, environment=environment)
+    rounds.run(rows, options.rounds, process, lambda row: row.case, say, (CommandError,))
+    return [
+        {
+            "name": row.case,
+            "error": row.error,
+            "wall_ns": [process["wall_ns"] for process in row.processes],
+        }
+        for row in rows
+    ]
 
 
 def _memory(options: Options, folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
@@ -93,18 +113,15 @@ def _memory(options: Options, folder: Path, environment: Mapping[str, str]) -> d
 def measure(options: Options, build: Path, say: Say) -> record.Record:
     """Measure; returns the record. Raises WorkerError and RunError where nothing can run."""
     threads = launch.available_threads()
-    said, errors = frameworks.describe(("torch", "paddle"), threads)
-    if errors:
-        raise frameworks.RunError("; ".join(errors.values()))
-    context = record.context(said, "cpu", threads, {})
+    descriptions = frameworks.require(("torch", "paddle"), threads)
+    context = record.context(descriptions, "cpu", threads, {})
     environment = launch.environment(threads)
     build.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="parity-", dir=build) as name:
         folder = Path(name).resolve()
         say(f"{options.model}: seeded weights, calibrated in Paddle")
-        rows = _rounds(
-            _commands(options.model, options, folder / "timed"), options, environment, say
-        )
+        commands = _commands(options.model, options, folder / "timed")
+        rows = _time(commands, options, environment, say)
         say(f"memory of the parent: {options.deep}")
         memory = _memory(options, folder, environment)
     settings = {**vars(options), "batch": COUNT, "precisions": list(PRECISIONS), "factor": FACTOR}

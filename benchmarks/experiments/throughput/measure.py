@@ -11,20 +11,20 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.experiments.throughput.rows import images_per_second
-from benchmarks.grid.cells import abba
-from benchmarks.harness import frameworks
+from benchmarks.harness import frameworks, rounds
 from benchmarks.harness.inputs import Files, images, make_files, make_weights
+from benchmarks.harness.rounds import Say
 from benchmarks.records import record
 from parity.workers import launch
 
-Say = Callable[[str], None]
+Row = rounds.Row[tuple[str, int]]  # of a framework and a number of processes
 
 TIMEOUT = 1800.0  # seconds
 ROOT = Path(__file__).resolve().parents[3]
@@ -88,27 +88,30 @@ def _launch(
             )
         except subprocess.TimeoutExpired:
             raise LaunchError(f"{framework}: no end after {TIMEOUT:.0f} s") from None
-        found = [Path(name, f"rank.{rank}.json") for rank in range(workers)]
-        if done.returncode or not all(path.exists() for path in found):
-            logs = sorted(Path(name, "job.log").glob("workerlog.*"))
-            said = [done.stdout, *(log.read_bytes() for log in logs)]
-            lines = [ln for part in said for ln in part.decode(errors="replace").splitlines()]
-            text = "\n".join(line for line in lines if line.strip())
+        results = [Path(name, f"rank.{rank}.json") for rank in range(workers)]
+        if done.returncode or not all(path.exists() for path in results):
+            text = _printed(done.stdout, Path(name, "job.log"))
             raise LaunchError(f"{framework}: exit status {done.returncode}\n{text[-3000:]}")
-        return [json.loads(path.read_text()) for path in found]
+        return [json.loads(path.read_text()) for path in results]
 
 
-def _run(row: dict[str, Any], turn: int, device: str, job: Mapping[str, Any], threads: int) -> None:
-    """One launch of a row; a failure becomes its error."""
+def _printed(stdout: bytes, logs: Path) -> str:
+    """What the launcher and its processes printed, without empty lines."""
+    outputs = [stdout, *(log.read_bytes() for log in sorted(logs.glob("workerlog.*")))]
+    lines = [line for part in outputs for line in part.decode(errors="replace").splitlines()]
+    return "\n".join(line for line in lines if line.strip())
+
+
+def _process(row: Row, turn: int, options: Options, job: Mapping[str, Any]) -> str:
+    """One launch of a row. Raises LaunchError."""
+    threads = job["threads"]
     extra = frameworks.extra_environment(threads)
     environment = launch.environment(threads, {**extra, "PYTHONPATH": str(ROOT)})
-    try:
-        ranks = _launch(row["framework"], row["workers"], device, job, environment)
-    except LaunchError as error:
-        row["error"] = str(error)
-        return
-    row["runs"].append({"round": turn, "ranks": ranks})
-    row["error"] = next((r["parity"]["error"] for r in ranks if r["parity"]["error"]), None)
+    framework, workers = row.case
+    ranks = _launch(framework, workers, job["device"], job, environment)
+    row.processes.append({"round": turn, "ranks": ranks})
+    row.error = next((r["parity"]["error"] for r in ranks if r["parity"]["error"]), None)
+    return f"{images_per_second(ranks, options.batch, options.passes):.1f} images/s"
 
 
 def _prepare(options: Options, threads: int, folder: Path, say: Say) -> Files:
@@ -124,37 +127,36 @@ def _prepare(options: Options, threads: int, folder: Path, say: Say) -> Files:
 def measure(options: Options, say: Say) -> record.Record:
     """Measure; returns the record. Raises RunError or WorkerError where nothing can run."""
     threads = max(1, launch.available_threads() // options.workers)
-    said, errors = frameworks.describe(FRAMEWORKS, threads)
-    device = frameworks.choose_device(options.device, said, say)
-    counts = sorted({1, options.workers})
-    rows: list[dict[str, Any]] = [
-        {"framework": name, "workers": count, "error": errors.get(name), "runs": []}
-        for name in FRAMEWORKS
-        for count in counts
+    descriptions, errors = frameworks.describe(FRAMEWORKS, threads)
+    device = frameworks.choose_device(options.device, descriptions, say)
+    rows = [
+        Row((framework, workers), errors.get(framework))
+        for framework in FRAMEWORKS
+        for workers in (1, options.workers)
     ]
     with tempfile.TemporaryDirectory(prefix="resnet-parity-") as name:
         files = _prepare(options, threads, Path(name), say)
         job = {**asdict(options), **asdict(files), "device": device, "threads": threads}
-        job |= {"precision": "fp32"}
-        total = len(rows) * options.rounds
-        for done, (turn, index) in enumerate(abba(len(rows), options.rounds), start=1):
-            row = rows[index]
-            if not row["error"]:
-                _run(row, turn, device, job, threads)
-            say(f"[{done}/{total}] {row['framework']} × {row['workers']}: {_outcome(row, options)}")
-    context = record.context(said, device, threads, frameworks.extra_environment(threads))
-    settings = {**asdict(options), "device": device, "threads": threads}
+        process = partial(_process, options=options, job={**job, "precision": "fp32"})
+        rounds.run(rows, options.rounds, process, _describe, say, (LaunchError,))
+    extra = frameworks.extra_environment(threads)
     return {
         "schema": record.version("throughput"),
         "kind": "throughput",
-        "context": context,
-        "settings": settings,
-        "rows": rows,
+        "context": record.context(descriptions, device, threads, extra),
+        "settings": {**asdict(options), "device": device, "threads": threads},
+        "rows": [_entry(row) for row in rows],
     }
 
 
-def _outcome(row: Mapping[str, Any], options: Options) -> str:
-    if row["error"]:
-        return str(row["error"].strip().splitlines()[-1])
-    last = row["runs"][-1]["ranks"]
-    return f"{images_per_second(last, options.batch, options.passes):.1f} images/s"
+def _describe(row: Row) -> str:
+    """A row in a line of progress."""
+    framework, workers = row.case
+    return f"{framework} × {workers}"
+
+
+def _entry(row: Row) -> dict[str, Any]:
+    """A row in the record."""
+    framework, workers = row.case
+    names = {"framework": framework, "workers": workers}
+    return {**names, "error": row.error, "runs": row.processes}

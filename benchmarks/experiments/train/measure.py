@@ -11,21 +11,20 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.experiments.train.rows import LABELS, name
-from benchmarks.grid.cells import abba
-from benchmarks.harness import frameworks
+from benchmarks.harness import frameworks, rounds
+from benchmarks.harness.rounds import Say
 from benchmarks.records import record
 from parity.workers import launch
 from training.loop import launch as process
 from training.loop.epochs import LOG
 from training.settings import DEFAULTS
 
-Say = Callable[[str], None]
 WORKERS = {
     "torch": "benchmarks.experiments.train.worker_torch",
     "paddle": "benchmarks.experiments.train.worker_paddle",
@@ -34,7 +33,8 @@ LEAST_LOOP = 0.97  # of the bare loop's images per second
 LEAST_FEED = 20.0  # the data path's images per second over the bare loop's
 # Framework, precision, layout, threads (None: all that there are). Of each framework the first is
 # what its other modes are held against.
-MODES: tuple[tuple[str, str, str, int | None], ...] = (
+Mode = tuple[str, str, str, int | None]
+MODES: tuple[Mode, ...] = (
     *(
         (framework, precision, layout, None)
         for framework, precisions in process.PRECISIONS.items()
@@ -64,72 +64,79 @@ class Options:
     seeds: int
 
 
-def _rows() -> list[dict[str, Any]]:
-    return [
-        {**dict(zip(LABELS, mode, strict=True)), "error": None, "processes": [], "accuracies": []}
-        for mode in MODES
-    ]
+@dataclass
+class Row(rounds.Row[Mode]):
+    """A mode, and what came of it so far."""
+
+    accuracies: list[dict[str, Any]] = field(default_factory=list)
+
+    def labels(self) -> dict[str, Any]:
+        """What tells the row from the others."""
+        return dict(zip(LABELS, self.case, strict=True))
+
+    def as_json(self) -> dict[str, Any]:
+        """The mode's entry in the record."""
+        outcome = {"error": self.error, "processes": self.processes, "accuracies": self.accuracies}
+        return {**self.labels(), **outcome}
 
 
-def _how(row: dict[str, Any], threads: int) -> dict[str, Any]:
-    last = row["layout"] == "NHWC"
-    count = row["threads"] or threads
-    return {"threads": count, "precision": row["precision"], "channels_last": last}
+def describe(row: Row) -> str:
+    """A row in a line of progress."""
+    return name(row.labels())
 
 
-def _speeds(rows: list[dict[str, Any]], options: Options, threads: int, say: Say) -> None:
+def _how(row: Row, threads: int) -> dict[str, Any]:
+    """A job's threads, precision and layout."""
+    _, precision, layout, own = row.case
+    last = layout == "NHWC"
+    return {"threads": own or threads, "precision": precision, "channels_last": last}
+
+
+def _process(row: Row, turn: int, options: Options, threads: int) -> str:
+    """One process of a row. Raises WorkerError."""
     settings = {**DEFAULTS, "model": options.model, "batch": options.batch, "epochs": 1}
     settings |= {"seed": options.seed, "schedule": "plateau"}  # a constant rate, as the bare loop's
-    order = list(abba(len(rows), options.rounds))
-    for done, (_, index) in enumerate(order, start=1):
-        row = rows[index]
-        how = _how(row, threads)
-        job = {"framework": row["framework"], "settings": settings, "how": how}
-        job |= {"steps": options.steps, "repeats": options.repeats}
-        try:
-            if not row["error"]:
-                found = launch.run_worker(
-                    WORKERS[row["framework"]], job, threads=how["threads"], extra=process.ALLOCATOR
-                )
-                row["processes"].append(found)
-        except launch.WorkerError as error:
-            row["error"] = str(error)
-        say(f"[{done}/{len(order)}] {name(row)}: {row['error'] or 'timed'}")
+    framework, how = row.case[0], _how(row, threads)
+    job: dict[str, Any] = {"framework": framework, "settings": settings, "how": how}
+    job |= {"steps": options.steps, "repeats": options.repeats}
+    worker, extra = WORKERS[framework], process.ALLOCATOR
+    row.processes.append(launch.run_worker(worker, job, threads=how["threads"], extra=extra))
+    return "timed"
 
 
-def _accuracy(row: dict[str, Any], options: Options, threads: int, seed: int) -> dict[str, Any]:
+def _accuracy(row: Row, options: Options, threads: int, seed: int) -> dict[str, Any]:
     """A short training's last line, and the seed. Raises WorkerError."""
     settings = {**DEFAULTS, "model": options.model, "batch": options.batch, "seed": seed}
     settings |= {"epochs": options.epochs, "limit": options.limit, "schedule": "cosine"}
     with tempfile.TemporaryDirectory(prefix="resnet-parity-") as folder:
-        job = {"task": "train", "framework": row["framework"], "settings": settings}
+        framework = row.case[0]
+        job: dict[str, Any] = {"task": "train", "framework": framework, "settings": settings}
         job |= {"how": _how(row, threads), "resume": None, "out": folder}
-        if process.start(row["framework"], {**job, "data": str(options.data)}):
-            raise launch.WorkerError(f"{name(row)}: the training failed; see above")
+        if process.start(framework, {**job, "data": str(options.data)}):
+            raise launch.WorkerError(f"{describe(row)}: the training failed; see above")
         line = json.loads(Path(folder, LOG).read_text().splitlines()[-1])
     return {"seed": seed, **{key: line[key] for key in ("test_accuracy", "train_loss")}}
 
 
-def _accuracies(rows: list[dict[str, Any]], options: Options, threads: int, say: Say) -> None:
+def _accuracies(rows: list[Row], options: Options, threads: int, say: Say) -> None:
     for seed in range(options.seed, options.seed + options.seeds):
         for row in rows:
-            if row["error"]:
+            if row.error:
                 continue
             try:
-                row["accuracies"].append(_accuracy(row, options, threads, seed))
-                say(f"{name(row)}, seed {seed}: {row['accuracies'][-1]['test_accuracy']:.2%}")
+                row.accuracies.append(_accuracy(row, options, threads, seed))
+                say(f"{describe(row)}, seed {seed}: {row.accuracies[-1]['test_accuracy']:.2%}")
             except launch.WorkerError as error:
-                row["error"] = str(error)
+                row.error = str(error)
 
 
 def measure(options: Options, say: Say) -> record.Record:
     """Measure; returns the record. Raises RunError where a framework can't run."""
     threads = launch.available_threads()
-    said, errors = frameworks.describe(tuple(WORKERS), threads)
-    if errors:
-        raise frameworks.RunError("; ".join(errors.values()))
-    rows = _rows()
-    _speeds(rows, options, threads, say)
+    descriptions = frameworks.require(tuple(WORKERS), threads)
+    rows = [Row(mode) for mode in MODES]
+    timed = partial(_process, options=options, threads=threads)
+    rounds.run(rows, options.rounds, timed, describe, say)
     if options.data is not None:
         _accuracies(rows, options, threads, say)
     settings = {key: value for key, value in vars(options).items() if key != "data"}
@@ -138,7 +145,7 @@ def measure(options: Options, say: Say) -> record.Record:
     return {
         "schema": record.version("train"),
         "kind": "train",
-        "context": record.context(said, "cpu", threads, process.ALLOCATOR),
+        "context": record.context(descriptions, "cpu", threads, process.ALLOCATOR),
         "settings": {**settings, "least_loop": LEAST_LOOP, "least_feed": LEAST_FEED},
-        "rows": rows,
+        "rows": [row.as_json() for row in rows],
     }

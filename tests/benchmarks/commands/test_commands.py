@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import weight_port
 from benchmarks import kinds
 from benchmarks.__main__ import COMMANDS, main
 from benchmarks.commands import forward, latency, plot, show
@@ -40,6 +41,12 @@ def test_help_lists_every_command_with_a_line(capsys):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_command_has_its_help(name, capsys):
     assert help_of(name, capsys=capsys).startswith(f"usage: python -m benchmarks {name} ")
+
+
+def test_the_version_is_the_distribution_s(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"python -m benchmarks {weight_port.__version__}\n"
 
 
 def test_help_loads_nothing_that_takes_time():

@@ -413,7 +413,7 @@ def test_rows_stand_beside_what_they_are_compared_with():
     )
     found = [
         (one.scenario, one.cell.batch, one.load, one.cell.implementation)
-        for one in latency.asked(options)
+        for one in latency.cases(options)
     ]
     offline, served = [("offline", 1, None), ("offline", 8, None)], ("server", 1)
     wanted = [*offline, (*served, 0.5), (*served, 0.9)]
@@ -424,7 +424,7 @@ def test_a_rate_is_a_row_of_its_own_and_takes_the_place_of_the_usual_loads(monke
     options = dataclasses.replace(
         OPTIONS, scenarios=("server", "single-stream"), rates=(10.0, 20.0)
     )
-    offers = [(one.scenario, one.load, one.rate) for one in latency.asked(options)]
+    offers = [(one.scenario, one.load, one.rate) for one in latency.cases(options)]
     served = [("server", 0.5, None), ("server", None, 10.0), ("server", None, 20.0)]
     assert offers == [*served, ("single-stream", None, None)]
     asked = []

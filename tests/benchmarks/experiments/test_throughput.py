@@ -16,6 +16,7 @@ from benchmarks.__main__ import main
 from benchmarks.experiments.throughput import measure as throughput
 from benchmarks.experiments.throughput import rows as throughput_rows
 from benchmarks.harness import frameworks
+from benchmarks.harness.inputs import Files
 from benchmarks.records import record
 from parity.workers.launch import WorkerError
 from tests.helpers.exit_status import status
@@ -111,8 +112,6 @@ def test_a_rank_that_fails_ends_its_row_and_says_why(monkeypatch, tmp_path, caps
     monkeypatch.setattr(throughput, "FRAMEWORKS", ("torch",))
 
     def no_files(options, threads, folder, say):
-        from benchmarks.harness.inputs import Files
-
         return Files(str(folder / "none.pth"), str(folder / "no"), str(folder / "no"))
 
     monkeypatch.setattr(throughput, "_prepare", no_files)
@@ -129,9 +128,15 @@ SAID = {"versions": {}, "build": [], "switches": {}, "gpu": None}
 def test_a_rank_whose_output_is_wrong_ends_its_row(monkeypatch):
     wrong = {**GOOD, "error": "parity: relative L2 1.0e-01 from the reference is over 1e-04"}
     monkeypatch.setattr(throughput, "_launch", lambda *_: [rank(0, 1), rank(0, 1, wrong)])
-    row = {"framework": "torch", "workers": 2, "error": None, "runs": []}
-    throughput._run(row, 0, "cpu", {}, 1)
-    assert row["error"] == wrong["error"]
+    monkeypatch.setattr(throughput, "FRAMEWORKS", ("torch",))
+    monkeypatch.setattr(throughput, "_prepare", lambda *_: Files("", "", ""))
+    monkeypatch.setattr(frameworks, "describe", lambda *_: ({"torch": SAID}, {}))
+    lines = []
+    options = throughput.Options("resnet18", 2, 2, 3, 2, 64, 0, "cpu")
+    made = throughput.measure(options, lines.append)
+    assert [row["error"] for row in made["rows"]] == [wrong["error"]] * 2
+    assert [len(row["runs"]) for row in made["rows"]] == [1, 1]
+    assert lines[0] == f"[1/4] torch × 1: {wrong['error']}"
 
 
 @pytest.mark.parametrize("arguments", [["--workers", "1"], ["--passes", "0"], ["--model", "x"]])
