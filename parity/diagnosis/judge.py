@@ -1,8 +1,8 @@
-"""Why a port differs: the first layer over tolerance, recomputed under one hypothesis at a time.
+"""The judge of a port that differs: it recomputes the first layer over tolerance.
 
-All layers before it are equal, so its input is known, and NumPy can say what it should give. A
-cause is named only if the layer, recomputed with that mistake, gives the port's output to
-rounding; where no hypothesis does, the answer is "unknown".
+All layers before that one are equal, so its input is known, and NumPy can compute what its output
+should be. A cause is named only if the layer, recomputed with that mistake, gives the port's output
+to rounding; where no hypothesis does, the answer is "unknown".
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ from parity.diagnosis.causes.norm import EPSILONS, epsilon_in_words
 from parity.diagnosis.causes.table import HYPOTHESES, ROUNDED, Hypothesis
 from parity.diagnosis.causes.weights import port_parameters
 from parity.diagnosis.kernels import batch_norm
-from parity.diagnosis.view import ROUNDING, Case, View, layers, look_up, relative, take, view, worst
+from parity.diagnosis.view import (
+    ROUNDING,
+    Case,
+    View,
+    layers,
+    look_up,
+    relative,
+    take,
+    view_of,
+    worst,
+)
 
 UNKNOWN = "unknown"
 _PART = 10  # an explanation leaves at most a tenth of the difference
@@ -43,35 +53,35 @@ class _Match:
     """A hypothesis that reproduces the port's output."""
 
     row: Hypothesis
-    words: tuple[str, ...]  # more than one where it does so in several ways
+    details: tuple[str, ...]  # more than one where it does so in several ways
     residual: float
 
 
-def _match(seen: View, row: Hypothesis) -> _Match | None:
-    found: dict[str, float] = {}
-    for guess in row.guesses(seen):
-        residual = relative(guess.output, seen.given)
-        if residual <= (seen.rounding if guess.within is None else guess.within):
-            found[guess.words] = residual
-    if not found:
+def _match(view: View, row: Hypothesis) -> _Match | None:
+    residuals: dict[str, float] = {}  # of the guesses that reproduce the output
+    for guess in row.guesses(view):
+        residual = relative(guess.output, view.given)
+        if residual <= (view.rounding if guess.within is None else guess.within):
+            residuals[guess.detail] = residual
+    if not residuals:
         return None
-    best = min(found, key=lambda words: found[words])
-    words = (best,) if row.tier == ROUNDED else tuple(found)
-    return _Match(row, words, found[best])
+    best = min(residuals, key=lambda detail: residuals[detail])
+    details = (best,) if row.tier == ROUNDED else tuple(residuals)
+    return _Match(row, details, residuals[best])
 
 
-def _matches(seen: View) -> list[_Match]:
-    """Those of the first tier in which there are any."""
+def _matches(view: View) -> list[_Match]:
+    """The hypotheses of the first tier that has any which reproduce the output."""
     for tier in range(ROUNDED + 1):
-        rows = (r for r in HYPOTHESES if r.tier == tier and seen.layer.kind in r.kinds)
-        if found := [match for row in rows if (match := _match(seen, row))]:
-            return found
+        rows = (r for r in HYPOTHESES if r.tier == tier and view.layer.kind in r.kinds)
+        if matches := [match for row in rows if (match := _match(view, row))]:
+            return matches
     return []
 
 
-def _where(seen: View, row: Hypothesis) -> str:
-    """Whether the port's file or its code is to blame, where the file is known."""
-    known, own = port_parameters(seen), seen.step.parameters
+def _where(view: View, row: Hypothesis) -> str:
+    """Whether the mistake is in the port's file or in its code, where the file is known."""
+    known, own = port_parameters(view), view.step.parameters
     if not row.of_weights or known is None:
         return ""
     same = all(np.array_equal(known[role], own[role]) for role in own)
@@ -82,62 +92,62 @@ def _where(seen: View, row: Hypothesis) -> str:
     )
 
 
-def _named(seen: View, matches: Sequence[_Match]) -> Diagnosis:
+def _named(view: View, matches: Sequence[_Match]) -> Diagnosis:
     first, *others = matches
     others = [match for match in others if match.row.cause not in first.row.covers]
-    words = " or ".join(first.words[:3])
-    sentence = first.row.sentence.format(layer=seen.layer.name, words=words)
-    sentence += _where(seen, first.row)
+    detail = " or ".join(first.details[:3])
+    sentence = first.row.sentence.format(layer=view.layer.name, detail=detail)
+    sentence += _where(view, first.row)
     if others:
-        sentence += f". As well explained by: {', '.join(match.row.cause for match in others)}"
+        sentence += f". Also explained by: {', '.join(match.row.cause for match in others)}"
     return Diagnosis(
-        seen.layer.name,
+        view.layer.name,
         first.row.cause,
         sentence,
-        seen.difference,
+        view.difference,
         first.residual,
         tuple(dict.fromkeys(match.row.cause for match in others)),
     )
 
 
-def _unknown(seen: View) -> Diagnosis:
-    if seen.given.shape != seen.expected.shape:
-        what = f"its shape is {list(seen.given.shape)}, not {list(seen.expected.shape)}"
+def _unknown(view: View) -> Diagnosis:
+    if view.given.shape != view.expected.shape:
+        what = f"its shape is {list(view.given.shape)}, not {list(view.expected.shape)}"
     else:
-        what = f"it is {seen.difference:.1e} (relative L2) from what its input should give"
+        what = f"it is {view.difference:.1e} (relative L2) from what its input should give"
     sentence = (
-        f"{seen.layer.name}: the cause is unknown. The port's output is reproduced by none of the "
+        f"{view.layer.name}: the cause is unknown. The port's output is reproduced by none of the "
         f"hypotheses; {what}. Compare this layer's parameters and its code on both sides"
     )
-    return Diagnosis(seen.layer.name, UNKNOWN, sentence, seen.difference)
+    return Diagnosis(view.layer.name, UNKNOWN, sentence, view.difference)
 
 
-def _not_finite(seen: View) -> Diagnosis | None:
+def _not_finite(view: View) -> Diagnosis | None:
     """NaN and infinity are reproduced by nothing, but may stand in the port's checkpoint."""
-    bad = ~np.isfinite(seen.given)
+    bad = ~np.isfinite(view.given)
     if not bad.any():
         return None
     channels = np.flatnonzero(bad.any(axis=tuple(a for a in range(bad.ndim) if a != 1)))
     named = ", ".join(map(str, channels[:8])) + (", …" if len(channels) > 8 else "")
     sentence = (
-        f"{seen.layer.name}: {int(bad.sum())} of {bad.size} values of the port's output are NaN or "
+        f"{view.layer.name}: {int(bad.sum())} of {bad.size} values of the port's output are NaN or "
         f"infinite, in {len(channels)} channels ({named})"
     )
-    names = {row.role: row.name for row in seen.layer.parameters}
-    known = port_parameters(seen) or {}
+    names = {row.role: row.name for row in view.layer.parameters}
+    known = port_parameters(view) or {}
     held = [names[role] for role, x in known.items() if not np.isfinite(x).all()]
     sentence += f": so are values of its {', '.join(held)}; port them again" if held else (
         ", though what feeds it is finite: look for an overflow, a division by zero or a damaged "
         "weight there"
     )  # fmt: skip
-    return Diagnosis(seen.layer.name, "not_finite", sentence)
+    return Diagnosis(view.layer.name, "not_finite", sentence)
 
 
 def _norms(case: Case, at: Sequence[int]) -> Iterator[View]:
     """The batch norms up to the first output over tolerance."""
     for layer in layers(case.architecture).values():
-        if layer.kind == "batch_norm" and (seen := view(case, layer.name, at)):
-            yield seen
+        if layer.kind == "batch_norm" and (view := view_of(case, layer.name, at)):
+            yield view
         if layer.name == case.first:
             return
 
@@ -146,12 +156,12 @@ def _common_epsilon(case: Case, at: Sequence[int]) -> Diagnosis | None:
     """One epsilon that explains every batch norm, each of which is within tolerance by itself."""
     tried = {e: 0.0 for e in EPSILONS if e != case.epsilon}
     plain, count = 0.0, 0
-    for seen in _norms(case, at):
+    for view in _norms(case, at):
         count += 1
-        plain = max(plain, seen.difference)
+        plain = max(plain, view.difference)
         for epsilon in tried:
-            output = batch_norm(seen.x, **seen.step.parameters, epsilon=epsilon)
-            tried[epsilon] = max(tried[epsilon], relative(output, seen.given))
+            output = batch_norm(view.x, **view.step.parameters, epsilon=epsilon)
+            tried[epsilon] = max(tried[epsilon], relative(output, view.given))
     if not count:
         return None
     epsilon = min(tried, key=lambda e: tried[e])
@@ -165,50 +175,50 @@ def _common_epsilon(case: Case, at: Sequence[int]) -> Diagnosis | None:
     return Diagnosis(case.first, "wrong_epsilon", sentence, plain, tried[epsilon])
 
 
-def _accumulated(seen: View) -> Diagnosis:
+def _accumulated(view: View) -> Diagnosis:
     sentence = (
-        f"{seen.layer.name}: the layer is right: from the port's own input it gives the port's "
-        f"output to {seen.difference:.1e}. The difference came in with its input, from layers "
+        f"{view.layer.name}: the layer is right: from the port's own input it gives the port's "
+        f"output to {view.difference:.1e}. The difference came in with its input, from layers "
         "that are each within tolerance: compare them one by one (their own errors)"
     )
-    return Diagnosis(seen.layer.name, "accumulated", sentence, seen.difference)
+    return Diagnosis(view.layer.name, "accumulated", sentence, view.difference)
 
 
-def _equal(seen: View) -> Diagnosis:
+def _equal(view: View) -> Diagnosis:
     sentence = (
-        f"{seen.layer.name}: the cause is unknown: the port's values are exactly what its input "
-        "should give, so what was found to differ is their dtype"
+        f"{view.layer.name}: the cause is unknown: the port's values are exactly what its input "
+        "should give, so what differs is their dtype"
     )
-    return Diagnosis(seen.layer.name, UNKNOWN, sentence, 0.0)
+    return Diagnosis(view.layer.name, UNKNOWN, sentence, 0.0)
 
 
-def _is_accumulated(seen: View) -> bool:
-    """The layer's own difference is rounding, and a small part of all that was found."""
-    reference = look_up(seen.case.reference, seen.layer.name)
-    if not seen.feed.sources or reference is None:
+def _is_accumulated(view: View) -> bool:
+    """The layer's own difference is rounding, and a small part of the whole."""
+    reference = look_up(view.case.reference, view.layer.name)
+    if not view.feed.sources or reference is None:
         return False
-    total = relative(take(reference, seen.at), seen.given)
-    return total > 0 and seen.difference <= min(ROUNDING[seen.case.precision], total / _PART)
+    total = relative(take(reference, view.at), view.given)
+    return total > 0 and view.difference <= min(ROUNDING[view.case.precision], total / _PART)
 
 
 def diagnose(case: Case) -> Diagnosis:
     """Name the cause of ``case.first``, or say that it is unknown.
 
-    Raises KeyError for an architecture, layer or precision that there is not, and for weights
+    Raises KeyError for an architecture, layer or precision that does not exist, and for weights
     that lack one of the layer's tensors.
     """
     layers(case.architecture)[case.first], ROUNDING[case.precision]
     at = worst(case)
-    seen = view(case, case.first, at)
-    if seen is None:
+    view = view_of(case, case.first, at)
+    if view is None:
         side = "the port" if look_up(case.port, case.first) is None else "either side's input"
         sentence = f"{case.first}: the cause is unknown: no output from {side}; record it as well"
         return Diagnosis(case.first, "no_output", sentence)
-    if (broken := _not_finite(seen)) is not None:
+    if (broken := _not_finite(view)) is not None:
         return broken
-    if _is_accumulated(seen):
-        return _common_epsilon(case, at) or _accumulated(seen)
-    if seen.difference == 0:
-        return _equal(seen)
-    matches = _matches(seen)
-    return _named(seen, matches) if matches else _unknown(seen)
+    if _is_accumulated(view):
+        return _common_epsilon(case, at) or _accumulated(view)
+    if view.difference == 0:
+        return _equal(view)
+    matches = _matches(view)
+    return _named(view, matches) if matches else _unknown(view)

@@ -1,4 +1,4 @@
-"""The layers of our networks in NumPy: slow, plain, and independent of both frameworks.
+"""The kernels of our networks' layers in NumPy: slow, plain, independent of both frameworks.
 
 Arrays are (N, C, H, W), convolution weights [out, in/groups, kh, kw], linear weights [in, out].
 Every function computes in its input's dtype. Windows that hang over the edge follow
@@ -40,13 +40,13 @@ def conv(
     """Cross-correlation without bias; ``padding`` is half the kernel unless given."""
     cout, _, kernel, _ = weight.shape
     half = kernel // 2
-    seen = windows(pad(x, (half, half) if padding is None else padding), kernel, stride)
-    n, _, height, width = seen.shape[:4]
+    inside = windows(pad(x, (half, half) if padding is None else padding), kernel, stride)
+    n, _, height, width = inside.shape[:4]
     # (N, groups, in/groups * kh * kw, H' * W'); a copy unless the kernel is 1x1 with stride 1
-    columns = seen.transpose(0, 1, 4, 5, 2, 3).reshape(n, groups, -1, height * width)
+    columns = inside.transpose(0, 1, 4, 5, 2, 3).reshape(n, groups, -1, height * width)
     rows = weight.reshape(groups, cout // groups, -1)
-    found: Array = rows @ columns
-    return found.reshape(n, cout, height, width)
+    output: Array = rows @ columns
+    return output.reshape(n, cout, height, width)
 
 
 def batch_norm(
@@ -64,7 +64,7 @@ def per_channel(values: Array) -> Array:
 
 
 def relu(x: Array) -> Array:
-    """The larger of ``x`` and 0."""
+    """The larger of ``x`` and 0, for each element."""
     found: Array = np.maximum(x, 0)
     return found
 
@@ -85,12 +85,12 @@ def local_norm(x: Array, alpha: float = LOCAL_ALPHA, bias: float = 2.0) -> Array
     before, after = size // 2, (size - 1) // 2
     squares = np.pad(x**2, ((0, 0), (before, after), (0, 0), (0, 0)))
     total = sum(squares[:, i : i + x.shape[1]] for i in range(size))
-    found: Array = x / (bias + alpha / size * total) ** LOCAL_BETA
-    return found
+    normalised: Array = x / (bias + alpha / size * total) ** LOCAL_BETA
+    return normalised
 
 
 def adaptive_pool(x: Array, side: int) -> Array:
-    """The means of ``side`` times ``side`` windows that cover a map, and overlap where it must."""
+    """The means of ``side`` times ``side`` windows, which cover a map and overlap if necessary."""
     for axis in (2, 3):
         n = x.shape[axis]
         cuts = [(i * n // side, -(-(i + 1) * n // side)) for i in range(side)]
@@ -139,8 +139,8 @@ def average_pool(
     options = (kernel, stride, padding, ceil_mode, 0.0)
     total: Array = _padded_windows(x, *options).sum(axis=(4, 5))
     inside: Array = _padded_windows(np.ones_like(x[:1, :1]), *options).sum(axis=(4, 5))
-    found: Array = total / (kernel**2 if count_padding else inside)
-    return found
+    mean: Array = total / (kernel**2 if count_padding else inside)
+    return mean
 
 
 def linear(x: Array, weight: Array, bias: Array) -> Array:

@@ -1,4 +1,4 @@
-"""One layer seen from both sides: its inputs, its weights, what the port gave, what it should give.
+"""A view of one layer: its inputs and weights, the port's output, and what it should have been.
 
 A layer is recomputed from the port's own inputs where the port gave them. They are equal to the
 reference's within the comparator's tolerance, but the layer's own error then stands alone.
@@ -38,7 +38,7 @@ _WORTH_A_LOOK = 0.05  # relative L2 at those positions, above which it isn't tri
 
 @dataclass(frozen=True)
 class Case:
-    """A comparison that failed, as plain data.
+    """A comparison that failed, to be diagnosed.
 
     ``reference`` and ``port`` give each side's output by the name of a layer, "images" (the
     network's input; the port's may be None, unknown) or "logits". ``weights`` are the
@@ -62,13 +62,13 @@ def look_up(outputs: Outputs, name: str) -> Array | None:
     return outputs(name) if callable(outputs) else outputs.get(name)
 
 
-def relative(found: Array, given: Array) -> float:
-    """||found - given|| / ||given||; infinite where shapes differ or a value is not finite."""
-    if found.shape != given.shape:
+def relative(array: Array, reference: Array) -> float:
+    """||array - reference|| / ||reference||: infinite where shapes differ or it is not finite."""
+    if array.shape != reference.shape:
         return float("inf")
     with np.errstate(all="ignore"):
-        difference = float(np.linalg.norm((found - given).reshape(-1)))
-        norm = float(np.linalg.norm(given.reshape(-1)))
+        difference = float(np.linalg.norm((array - reference).reshape(-1)))
+        norm = float(np.linalg.norm(reference.reshape(-1)))
         ratio = difference / norm if norm else (0.0 if difference == 0 else np.inf)
     return float(ratio) if np.isfinite(ratio) else float("inf")
 
@@ -76,14 +76,14 @@ def relative(found: Array, given: Array) -> float:
 def layers(architecture: str) -> dict[str, arch.Layer]:
     """Every layer by name, in execution order, "images" first and "logits" last."""
     images = arch.Layer("images", "images", "", 3, 3)
-    found = (images, *arch.layers(architecture), wiring.LOGITS)
-    return {layer.name: layer for layer in found}
+    every = (images, *arch.layers(architecture), wiring.LOGITS)
+    return {layer.name: layer for layer in every}
 
 
 class Guess(NamedTuple):
     """One hypothesis carried out: what the layer's output would be."""
 
-    words: str  # for the sentence: which weights, which value
+    detail: str  # for the sentence: which weights, which value
     output: Array  # of the same images as View.given
     within: float | None = None  # largest residual, where it isn't View.rounding
 
@@ -109,7 +109,7 @@ class View:
 
     @property
     def rounded_tensors(self) -> float:
-        """The same for one whose tensors were computed before they were stored."""
+        """The largest residual for tensors that were computed before they were stored."""
         return max(self.rounding, min(_KEPT, self.difference / _KEPT_PART))
 
     @property
@@ -118,7 +118,7 @@ class View:
 
     @cached_property
     def inputs(self) -> tuple[Array, ...]:
-        """As the layer takes them."""
+        """The inputs as the layer takes them, after a ReLU or pool in between."""
         return wiring.prepare(self.feed, self.raw)
 
     @property
@@ -132,7 +132,7 @@ class View:
 
     @cached_property
     def difference(self) -> float:
-        """The layer's own: relative L2 between the port's output and the one expected."""
+        """The layer's own difference: relative L2 between expected and given output."""
         return relative(self.expected, self.given)
 
     def recompute(self, **parameters: Array) -> Array:
@@ -140,16 +140,16 @@ class View:
         return wiring.compute(self._with(parameters), self.inputs)
 
     def promising(self, x: Array | None = None, **parameters: Array) -> bool:
-        """Whether that may reproduce the port's output, judged from a few positions of it.
+        """Whether other parameters may reproduce the port's output, judged at a few positions.
 
-        ``x`` stands for another input. True where a few positions can't be taken.
+        ``x`` stands for another input. True where single positions can't be computed.
         """
         picked = self.picked
         if picked is None:
             return True
         given = self.given[picked[0], :, picked[1], picked[2]]
-        found = self._at(picked, self.x if x is None else x, self._with(parameters))
-        return relative(found, given) < _WORTH_A_LOOK
+        candidate = self._at(picked, self.x if x is None else x, self._with(parameters))
+        return relative(candidate, given) < _WORTH_A_LOOK
 
     def _with(self, parameters: Mapping[str, Array]) -> Step:
         return replace(self.step, parameters={**self.step.parameters, **parameters})
@@ -164,10 +164,10 @@ class View:
 
     def _at(self, picked: Picked, x: Array, step: Step) -> Array:
         if self.layer.kind == "conv":
-            found = windows_at(self.layer, x, picked, step.parameters["weight"])
-            return found + step.parameters.get("bias", 0.0)
-        seen = x[picked[0], :, picked[1], picked[2]]
-        return wiring.compute(step, (seen[:, :, None, None],))[:, :, 0, 0]
+            products = windows_at(self.layer, x, picked, step.parameters["weight"])
+            return products + step.parameters.get("bias", 0.0)
+        values = x[picked[0], :, picked[1], picked[2]]
+        return wiring.compute(step, (values[:, :, None, None],))[:, :, 0, 0]
 
 
 Picked = tuple[Array, Array, Array]  # image, row and column
@@ -181,24 +181,24 @@ def pick(sizes: tuple[int, ...], count: int) -> Picked:
 
 
 def patches_at(layer: arch.Layer, x: Array, picked: Picked) -> Array:
-    """What a convolution sees at positions of its output: (S, in, kh, kw)."""
+    """A convolution's windows at positions of its output: (S, in, kh, kw)."""
     ends = (layer.pad, layer.pad)
-    seen = kernels.windows(kernels.pad(x, ends), layer.kernel, layer.stride)
-    found: Array = seen[picked[0], :, picked[1], picked[2]]
-    return found
+    windows = kernels.windows(kernels.pad(x, ends), layer.kernel, layer.stride)
+    patches: Array = windows[picked[0], :, picked[1], picked[2]]
+    return patches
 
 
 def windows_at(layer: arch.Layer, x: Array, picked: Picked, weight: Array) -> Array:
     """A convolution's output at positions of it: (S, out)."""
     groups, count = layer.groups, len(picked[0])
-    seen = patches_at(layer, x, picked).reshape(count, groups, -1).transpose(1, 0, 2)
+    columns = patches_at(layer, x, picked).reshape(count, groups, -1).transpose(1, 0, 2)
     rows = weight.reshape(groups, len(weight) // groups, -1)
-    found: Array = seen @ rows.transpose(0, 2, 1)
-    return found.transpose(1, 0, 2).reshape(count, -1)
+    products: Array = columns @ rows.transpose(0, 2, 1)
+    return products.transpose(1, 0, 2).reshape(count, -1)
 
 
 def take(output: Array, at: Sequence[int] | None) -> Array:
-    """Those images of an output, in float64."""
+    """The images ``at`` of an output, None being all of them, in float64."""
     batch = np.atleast_1d(output)
     return np.asarray(batch if at is None else batch[list(at)], dtype=np.float64)
 
@@ -209,9 +209,9 @@ def before(case: Case, name: str, at: Sequence[int] | None) -> Array | None:
     ``at`` are images of the batch, None being all of them.
     """
     for outputs in (case.port, case.reference):
-        found = look_up(outputs, name)
-        if found is not None:
-            return take(found, at)
+        output = look_up(outputs, name)
+        if output is not None:
+            return take(output, at)
     return None
 
 
@@ -229,19 +229,20 @@ def worst(case: Case) -> tuple[int, ...]:
     return tuple(sorted(order[:_IMAGES].tolist()))
 
 
-def view(case: Case, name: str, at: Sequence[int] | None) -> View | None:
+def view_of(case: Case, name: str, at: Sequence[int] | None) -> View | None:
     """The layer ``name`` on the images ``at`` of the batch, None being all of them.
 
-    None where the port's output is missing, or on both sides an input.
+    None where the port's output is missing, or where one of its inputs is missing on both sides.
+    Raises KeyError where the weights lack one of the layer's tensors.
     """
     given = look_up(case.port, name)
     feed = wiring.feeds(case.architecture).get(name, Feed(()))
-    found = [before(case, source, at) for source in feed.sources]
+    inputs = [before(case, source, at) for source in feed.sources]
     if not feed.sources:
         images = look_up(case.reference, name)
-        found = [None if images is None else take(images, at)]
-    raw = tuple(x for x in found if x is not None)
-    if given is None or len(raw) < len(found):
+        inputs = [None if images is None else take(images, at)]
+    raw = tuple(x for x in inputs if x is not None)
+    if given is None or len(raw) < len(inputs):
         return None
     layer = layers(case.architecture)[name]
     step = wiring.step(case.architecture, layer, case.weights, case.epsilon)

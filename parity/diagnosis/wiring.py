@@ -1,4 +1,4 @@
-"""Which outputs a layer takes and what it makes of them: the forward pass as data, in NumPy.
+"""The wiring of a network: which outputs each layer takes, and what it computes from them.
 
 Names are those of ``weight_port.arch``; "images" stands for the network's input.
 """
@@ -45,13 +45,13 @@ def _block_feeds(block: arch.Block, bottleneck: bool, entry: str) -> Iterator[tu
 
 def _classic_feeds(name: str) -> dict[str, Feed]:
     layers = {layer.name: layer for layer in arch.layers(name)}
-    found = {}
+    by_layer = {}
     for layer in layers.values():
         first = layer.sources[0]
         activation = layers[first].activation if first in layers else ""
-        found[layer.name] = Feed(layer.sources, activation)
+        by_layer[layer.name] = Feed(layer.sources, activation)
     last = next(layer for layer in reversed(layers.values()) if not layer.head)
-    return {**found, "logits": Feed((last.name,))}
+    return {**by_layer, "logits": Feed((last.name,))}
 
 
 @lru_cache
@@ -59,18 +59,18 @@ def feeds(name: str) -> Mapping[str, Feed]:
     """The feed of every layer of an architecture, by layer name."""
     if name in arch.CLASSICS:
         return _classic_feeds(name)
-    found: dict[str, Feed] = {}
+    by_layer: dict[str, Feed] = {}
     feed = Feed(("images",))
     for conv in arch.stem(name):
-        found[conv.name] = feed
-        found[arch.batch_norm_name(conv.name)] = Feed((conv.name,))
+        by_layer[conv.name] = feed
+        by_layer[arch.batch_norm_name(conv.name)] = Feed((conv.name,))
         feed = Feed((arch.batch_norm_name(conv.name),), "relu")
-    found["pool1"] = feed
+    by_layer["pool1"] = feed
     entry = "pool1"
     for block in arch.blocks(name):
-        found |= _block_feeds(block, arch.architecture(name).bottleneck, entry)
+        by_layer |= _block_feeds(block, arch.architecture(name).bottleneck, entry)
         entry = block.name
-    return {**found, "pool5": Feed((entry,)), "fc": Feed(("pool5",)), "logits": Feed(("fc",))}
+    return {**by_layer, "pool5": Feed((entry,)), "fc": Feed(("pool5",)), "logits": Feed(("fc",))}
 
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -83,10 +83,10 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 def prepare(feed: Feed, sources: Sequence[Array]) -> tuple[Array, ...]:
     """The sources' outputs as the layer takes them."""
     activate = ACTIVATIONS[feed.activation]
-    found = tuple(activate(x) for x in sources)
+    inputs = tuple(activate(x) for x in sources)
     if feed.pooled:
-        return tuple(kernels.average_pool(x, 2, 2, ceil_mode=True) for x in found)
-    return found
+        return tuple(kernels.average_pool(x, 2, 2, ceil_mode=True) for x in inputs)
+    return inputs
 
 
 @dataclass(frozen=True)
@@ -119,9 +119,9 @@ def convolve(
     """The convolution, with its bias if it has one; ``weight`` in place of its own."""
     weight = step.parameters["weight"] if weight is None else weight
     padding = (step.layer.pad, step.layer.pad) if padding is None else padding
-    found = kernels.conv(x, weight, stride, padding, step.layer.groups)
+    products = kernels.conv(x, weight, stride, padding, step.layer.groups)
     bias = step.parameters.get("bias")
-    return found if bias is None else found + kernels.per_channel(bias)
+    return products if bias is None else products + kernels.per_channel(bias)
 
 
 def _linear(step: Step, inputs: Sequence[Array]) -> Array:
@@ -149,10 +149,10 @@ LOGITS = arch.Layer("logits", "logits", "", 0, 0)
 
 def step(name: str, layer: arch.Layer, weights: Mapping[str, Array], epsilon: float) -> Step:
     """The layer with its parameters in float64; raises KeyError for one that is missing."""
-    found = {p.role: np.asarray(weights[p.name], dtype=np.float64) for p in layer.parameters}
+    parameters = {p.role: np.asarray(weights[p.name], dtype=np.float64) for p in layer.parameters}
     row = arch.architecture(name)
     bias = row.local_bias if isinstance(row, arch.Classic) else 2.0
-    return Step(layer, found, epsilon, bias)
+    return Step(layer, parameters, epsilon, bias)
 
 
 def compute(step: Step, inputs: Sequence[Array]) -> Array:

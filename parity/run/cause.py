@@ -1,6 +1,6 @@
-"""From a section that failed to the cause, in words: what ``diagnosis`` is given, and what it said.
+"""From a section that failed to its cause: what ``parity.diagnosis`` is asked, and its answer.
 
-Standing apart, so that the comparator loads the hypotheses only where something differs.
+It imports the hypotheses only where something differs: most runs need none.
 """
 
 from __future__ import annotations
@@ -35,13 +35,14 @@ def find(
     """
     if (section.kind, section.mode) != ("forward", "eval"):
         return None
-    from parity.diagnosis import Case, diagnose
+    from parity.diagnosis.judge import diagnose
+    from parity.diagnosis.view import Case
 
     def side(name: str) -> Outputs:
         return lambda output: images if output == "images" else outputs[name](output)
 
     tensors = weights()
-    found = diagnose(
+    diagnosis = diagnose(
         Case(
             architecture=model,
             reference=side("paddle"),
@@ -53,7 +54,7 @@ def find(
             precision=section.precision,
         )
     )
-    plain = asdict(found)
+    plain = asdict(diagnosis)
     numbers = {key: plain[key] for key in ("difference", "residual")}
     # Infinite where shapes differ, NaN where nothing was named: JSON has neither.
     finite = {key: value if math.isfinite(value) else None for key, value in numbers.items()}

@@ -15,42 +15,42 @@ from weight_port.arch.classic_steps import LOCAL_ALPHA
 from weight_port.arch.inception import BRANCHES
 
 
-def local_norm(seen: View) -> Iterator[Guess]:
+def local_norm(view: View) -> Iterator[Guess]:
     """Other constants, or no normalisation at all."""
-    bias = seen.step.local_bias
+    bias = view.step.local_bias
     forms = {
         "doesn't normalise": None,
         "takes alpha for the factor of the window's mean, where it is that of its sum": (0.2, bias),
         "takes alpha for the factor of the window's sum, where it is that of its mean": (5.0, bias),
     }
     forms |= {f"adds {k:g}, not {bias:g}": (1.0, k) for k in (1.0, 2.0) if k != bias}
-    for words, form in forms.items():
+    for detail, form in forms.items():
         if form is None:
-            yield Guess(words, seen.x)
+            yield Guess(detail, view.x)
         else:
             alpha, k = form
-            yield Guess(words, kernels.local_norm(seen.x, alpha=alpha * LOCAL_ALPHA, bias=k))
+            yield Guess(detail, kernels.local_norm(view.x, alpha=alpha * LOCAL_ALPHA, bias=k))
 
 
-def joined_otherwise(seen: View) -> Iterator[Guess]:
+def joined_otherwise(view: View) -> Iterator[Guess]:
     """The branches of an inception block in another order."""
     for order in permutations(range(len(BRANCHES))):
         if list(order) != sorted(order):
-            words = ", ".join(BRANCHES[i] for i in order)
-            yield Guess(words, np.concatenate([seen.inputs[i] for i in order], axis=1))
+            detail = ", ".join(BRANCHES[i] for i in order)
+            yield Guess(detail, np.concatenate([view.inputs[i] for i in order], axis=1))
 
 
-def dropout_scales(seen: View) -> Iterator[Guess]:
+def dropout_scales(view: View) -> Iterator[Guess]:
     """Dropout that scales in evaluation (Paddle's downscale_in_infer) or drops nothing twice."""
-    source = layers(seen.case.architecture).get(seen.feed.sources[0])
+    source = layers(view.case.architecture).get(view.feed.sources[0])
     share = 1 - source.dropout if source else 1.0
     if share < 1:
-        for words, factor in ((f"multiplies by {share:g}", share), ("divides", 1 / share)):
-            yield Guess(words, compute(seen.step, (factor * seen.x,)))
+        for detail, factor in ((f"multiplies by {share:g}", share), ("divides", 1 / share)):
+            yield Guess(detail, compute(view.step, (factor * view.x,)))
 
 
-def mean_for_maximum(seen: View) -> Iterator[Guess]:
+def mean_for_maximum(view: View) -> Iterator[Guess]:
     """The largest value of a window instead of its mean."""
-    layer = seen.layer
+    layer = view.layer
     ends = (layer.pad, layer.pad)
-    yield Guess("", kernels.max_pool(seen.x, layer.kernel, layer.stride, ends, layer.ceil))
+    yield Guess("", kernels.max_pool(view.x, layer.kernel, layer.stride, ends, layer.ceil))

@@ -12,37 +12,37 @@ from parity.diagnosis.view import Array, Guess, View
 _FEWEST = 8  # values that a number fitted per channel must explain
 
 
-def scaled(seen: View) -> Iterator[Guess]:
+def scaled(view: View) -> Iterator[Guess]:
     """The output times one number."""
-    if seen.given.shape == seen.expected.shape and seen.expected.any():
-        factor = float((seen.given * seen.expected).sum() / (seen.expected**2).sum())
-        yield Guess(f"{factor:.7g}", factor * seen.expected, seen.rounded_tensors)
+    if view.given.shape == view.expected.shape and view.expected.any():
+        factor = float((view.given * view.expected).sum() / (view.expected**2).sum())
+        yield Guess(f"{factor:.7g}", factor * view.expected, view.rounded_tensors)
 
 
-def enough(seen: View) -> bool:
+def enough(view: View) -> bool:
     """Whether a number fitted per channel would have more than itself to explain."""
-    same = seen.given.shape == seen.expected.shape and seen.given.ndim == 4
-    return same and seen.given[:, 0].size >= _FEWEST
+    same = view.given.shape == view.expected.shape and view.given.ndim == 4
+    return same and view.given[:, 0].size >= _FEWEST
 
 
-def biased(seen: View) -> Iterator[Guess]:
+def biased(view: View) -> Iterator[Guess]:
     """The output plus one number per channel."""
-    if enough(seen):
-        bias = (seen.given - seen.expected).mean(axis=(0, 2, 3))
-        words = f"from {bias.min():.4g} to {bias.max():.4g}"
-        yield Guess(words, seen.expected + kernels.per_channel(bias))
+    if enough(view):
+        bias = (view.given - view.expected).mean(axis=(0, 2, 3))
+        detail = f"from {bias.min():.4g} to {bias.max():.4g}"
+        yield Guess(detail, view.expected + kernels.per_channel(bias))
 
 
-def channels_scaled(seen: View) -> Iterator[Guess]:
+def channels_scaled(view: View) -> Iterator[Guess]:
     """The output times one number per channel, plus another."""
-    if enough(seen):
-        slope, offset = line_per_channel(seen.expected, seen.given)
-        words = (
+    if enough(view):
+        slope, offset = line_per_channel(view.expected, view.given)
+        detail = (
             f"factors from {slope.min():.4g} to {slope.max():.4g}, "
             f"offsets from {offset.min():.4g} to {offset.max():.4g}"
         )
-        output = kernels.per_channel(slope) * seen.expected + kernels.per_channel(offset)
-        yield Guess(words, output)
+        output = kernels.per_channel(slope) * view.expected + kernels.per_channel(offset)
+        yield Guess(detail, output)
 
 
 def line_per_channel(x: Array, y: Array) -> tuple[Array, Array]:

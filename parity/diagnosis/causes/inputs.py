@@ -1,7 +1,7 @@
 """Guesses about the images that the port was fed: their normalisation, channels, orientation.
 
-Made on the images themselves where the port's are known; else on the first convolution, which is
-linear, so that its output tells what went in.
+They are checked on the images themselves where the port's are known; else on the first convolution:
+it is linear, so its output tells what went in.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ _AS_HERE = (1 / images.STD, -images.MEAN / images.STD)
 _REVERSED = (_AS_HERE[0][::-1], _AS_HERE[1][::-1])
 
 
-def _reference(seen: View) -> Array | None:
-    """The reference's images where it is the input that is in question, three channels."""
-    case = seen.case
-    if seen.layer.kind == "conv" and look_up(case.port, "images") is not None:
+def _reference(view: View) -> Array | None:
+    """The reference's images, of three channels; None where the input is not in question."""
+    case = view.case
+    if view.layer.kind == "conv" and look_up(case.port, "images") is not None:
         return None
-    x = seen.expected if seen.layer.kind == "images" else seen.x
-    stem = seen.layer.kind == "images" or seen.feed.sources == ("images",)
+    x = view.expected if view.layer.kind == "images" else view.x
+    stem = view.layer.kind == "images" or view.feed.sources == ("images",)
     return x if stem and x.ndim == 4 and x.shape[1] == 3 else None
 
 
@@ -62,40 +62,40 @@ def _form(pixels: Array, form: tuple[Array, Array]) -> Array:
     return found
 
 
-def _fed(seen: View, words: str, x: Array) -> Iterator[Guess]:
+def _fed(view: View, detail: str, x: Array) -> Iterator[Guess]:
     """The output with other images."""
-    if seen.layer.kind == "images":
-        yield Guess(words, x)
-    elif seen.given.shape == seen.expected.shape and seen.promising(x):
-        yield Guess(words, convolve(seen.step, x, stride=seen.layer.stride))
+    if view.layer.kind == "images":
+        yield Guess(detail, x)
+    elif view.given.shape == view.expected.shape and view.promising(x):
+        yield Guess(detail, convolve(view.step, x, stride=view.layer.stride))
 
 
-def normalisation(seen: View) -> Iterator[Guess]:
+def normalisation(view: View) -> Iterator[Guess]:
     """Another form of the same images, by RGB or by BGR."""
-    if (x := _reference(seen)) is None:
+    if (x := _reference(view)) is None:
         return
     pixels = _pixels(x)
-    words = "normalised with mean and deviation in the order BGR"
-    yield from _fed(seen, words, _form(pixels, _REVERSED))
-    for words, form in _FORMS.items():
-        yield from _fed(seen, words, _form(pixels, form))
-        yield from _fed(seen, f"{words}; channels BGR", _form(pixels, form)[:, ::-1])
+    detail = "normalised with mean and deviation in the order BGR"
+    yield from _fed(view, detail, _form(pixels, _REVERSED))
+    for detail, form in _FORMS.items():
+        yield from _fed(view, detail, _form(pixels, form))
+        yield from _fed(view, f"{detail}; channels BGR", _form(pixels, form)[:, ::-1])
         if not all(len(set(part)) == 1 for part in form):
             after = _form(pixels[:, ::-1], form)
-            yield from _fed(seen, f"{words}, but with the channels BGR", after)
+            yield from _fed(view, f"{detail}, but with the channels BGR", after)
 
 
-def channel_order(seen: View) -> Iterator[Guess]:
+def channel_order(view: View) -> Iterator[Guess]:
     """The same normalisation, with the channels in another order."""
-    if (x := _reference(seen)) is None:
+    if (x := _reference(view)) is None:
         return
     pixels = _pixels(x)
     for order in list(permutations(range(3)))[1:]:
         name = "".join("RGB"[channel] for channel in order)
-        yield from _fed(seen, f"{name} instead of RGB", x[:, order])
+        yield from _fed(view, f"{name} instead of RGB", x[:, order])
         after = _form(pixels[:, order], _AS_HERE)
-        words = f"{name} instead of RGB, then normalised with RGB's mean and deviation"
-        yield from _fed(seen, words, after)
+        detail = f"{name} instead of RGB, then normalised with RGB's mean and deviation"
+        yield from _fed(view, detail, after)
 
 
 _PLACED: dict[str, Callable[[Array], Array]] = {
@@ -106,46 +106,46 @@ _PLACED: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def placed(seen: View) -> Iterator[Guess]:
+def placed(view: View) -> Iterator[Guess]:
     """The images mirrored, turned or transposed."""
-    if (x := _reference(seen)) is not None:
-        for words, change in _PLACED.items():
-            yield from _fed(seen, words, change(x))
+    if (x := _reference(view)) is not None:
+        for detail, change in _PLACED.items():
+            yield from _fed(view, detail, change(x))
 
 
-def batch_order(seen: View) -> Iterator[Guess]:
+def batch_order(view: View) -> Iterator[Guess]:
     """The same images, in another order within the batch."""
-    sides = [look_up(side, "images") for side in (seen.case.reference, seen.case.port)]
+    sides = [look_up(side, "images") for side in (view.case.reference, view.case.port)]
     reference, port = (None if x is None else np.asarray(x, np.float64) for x in sides)
     if reference is not None and port is not None and reference.shape == port.shape:
         order = match(port.reshape(len(port), -1), reference.reshape(len(port), -1))
         if order is not None:
-            yield Guess(moved(order), reference[order if seen.at is None else order[list(seen.at)]])
+            yield Guess(moved(order), reference[order if view.at is None else order[list(view.at)]])
 
 
-def _colours(seen: View, x: Array) -> tuple[Array, Array] | None:
+def _colours(view: View, x: Array) -> tuple[Array, Array] | None:
     """Matrix (3, 3) and offset (3,) with port's channels = matrix @ reference's + offset."""
-    if seen.given.shape != seen.expected.shape:
+    if view.given.shape != view.expected.shape:
         return None
-    shape = seen.given.shape
+    shape = view.given.shape
     at = pick((shape[0], *shape[2:]), 512)
-    y = seen.given[at[0], :, at[1], at[2]]
-    if seen.layer.kind == "images":
-        seenby = np.column_stack([x[at[0], :, at[1], at[2]], np.ones(len(y))])
-        found = np.linalg.lstsq(seenby, y, rcond=None)[0]
-        return found[:3].T, found[3]
-    weight = seen.step.parameters["weight"]
-    patches = patches_at(seen.layer, x, at)
-    ones = patches_at(seen.layer, np.ones_like(x), at)
+    y = view.given[at[0], :, at[1], at[2]]
+    if view.layer.kind == "images":
+        terms = np.column_stack([x[at[0], :, at[1], at[2]], np.ones(len(y))])
+        fit = np.linalg.lstsq(terms, y, rcond=None)[0]
+        return fit[:3].T, fit[3]
+    weight = view.step.parameters["weight"]
+    patches = patches_at(view.layer, x, at)
+    ones = patches_at(view.layer, np.ones_like(x), at)
     # One column per pair (port's channel c, reference's channel a): what a adds through c's weights
     mixed = np.einsum("sakl,ockl->soca", patches, weight).reshape(y.size, 9)
     shift = np.einsum("sckl,ockl->soc", ones, weight).reshape(y.size, 3)
-    found = np.linalg.lstsq(np.column_stack([mixed, shift]), y.reshape(-1), rcond=None)[0]
-    return found[:9].reshape(3, 3), found[9:]
+    fit = np.linalg.lstsq(np.column_stack([mixed, shift]), y.reshape(-1), rcond=None)[0]
+    return fit[:9].reshape(3, 3), fit[9:]
 
 
 def _mixture(matrix: Array, offset: Array) -> str:
-    """The fit in words, without the terms that are nothing."""
+    """The fit for a sentence, without the terms that are nothing."""
     small = 1e-6 * max(np.abs(matrix).max(), np.abs(offset).max())
     rows = []
     for channel, row in enumerate(matrix):
@@ -155,10 +155,10 @@ def _mixture(matrix: Array, offset: Array) -> str:
     return "; ".join(rows)
 
 
-def affine(seen: View) -> Iterator[Guess]:
+def affine(view: View) -> Iterator[Guess]:
     """Every channel of the port's images as a mixture of the reference's, fitted."""
-    if (x := _reference(seen)) is None or (found := _colours(seen, x)) is None:
+    if (x := _reference(view)) is None or (fit := _colours(view, x)) is None:
         return
-    matrix, offset = found
+    matrix, offset = fit
     fed = np.einsum("ca,nahw->nchw", matrix, x) + kernels.per_channel(offset)
-    yield from _fed(seen, _mixture(matrix, offset), fed)
+    yield from _fed(view, _mixture(matrix, offset), fed)

@@ -37,40 +37,40 @@ _FACTORS = {
 }
 
 
-def tensors_kept(seen: View) -> Iterator[Guess]:
+def tensors_kept(view: View) -> Iterator[Guess]:
     """The layer's tensors rounded to a smaller format, as a checkpoint in half precision has."""
-    own = seen.step.parameters
+    own = view.step.parameters
     for name in ("bfloat16", "float16"):
         tensors = {role: _FORMATS[name](x) for role, x in own.items()}
         if any(not np.array_equal(own[role], x) for role, x in tensors.items()):
-            yield Guess(name, seen.recompute(**tensors))
+            yield Guess(name, view.recompute(**tensors))
 
 
-def output_kept(seen: View) -> Iterator[Guess]:
+def output_kept(view: View) -> Iterator[Guess]:
     """Outputs each of which is a number of a smaller format, as by chance they never are."""
-    if seen.given.shape != seen.expected.shape or not seen.given.any():
+    if view.given.shape != view.expected.shape or not view.given.any():
         return
     for name, rounded in _FORMATS.items():
-        if ROUNDING[name] <= ROUNDING[seen.case.precision]:
+        if ROUNDING[name] <= ROUNDING[view.case.precision]:
             continue
-        if np.array_equal(rounded(seen.given), seen.given) and not (
-            np.array_equal(rounded(seen.expected), seen.expected)
+        if np.array_equal(rounded(view.given), view.given) and not (
+            np.array_equal(rounded(view.expected), view.expected)
         ):
-            yield Guess(f"its outputs are {name}'s", rounded(seen.expected), ROUNDING[name])
+            yield Guess(f"its outputs are {name}'s", rounded(view.expected), ROUNDING[name])
             return
 
 
-def factors_rounded(seen: View) -> Iterator[Guess]:
+def factors_rounded(view: View) -> Iterator[Guess]:
     """Inputs and weights rounded before they are multiplied.
 
     The port's own sums round too, so what is left of the difference is held against the
     difference itself: a tenth of it at most.
     """
-    if seen.given.shape != seen.expected.shape:
+    if view.given.shape != view.expected.shape:
         return
     for name, rounded in _FACTORS.items():
-        inputs = tuple(rounded(x) for x in seen.inputs)
-        parameters = {role: rounded(x) for role, x in seen.step.parameters.items()}
-        output = rerun(seen, inputs, parameters)
-        words = f"its inputs and weights are rounded to {name}"
-        yield Guess(words, output, seen.difference / 10)
+        inputs = tuple(rounded(x) for x in view.inputs)
+        parameters = {role: rounded(x) for role, x in view.step.parameters.items()}
+        output = rerun(view, inputs, parameters)
+        detail = f"its inputs and weights are rounded to {name}"
+        yield Guess(detail, output, view.difference / 10)

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from parity.diagnosis import ROUNDING, Case, diagnose, kernels
+from parity.diagnosis import kernels
 from parity.diagnosis.causes.table import HYPOTHESES
+from parity.diagnosis.judge import diagnose
+from parity.diagnosis.view import ROUNDING, Case
 from tests.helpers import small_network as faulty
 from tests.helpers.planted_faults import CLASSES, FAULTS, Fault, add_bias, poke
 from tests.helpers.small_network import Array, Weights, in_torch, torch_outputs
