@@ -98,15 +98,15 @@ def contradictions(summary: Summary) -> list[str]:
         "maximum": summary.maximum,
     }
     known = [(name, value) for name, value in points.items() if value is not None]
-    found = [
+    claims = [
         f"the {low} is above the {high}" for (low, a), (high, b) in pairwise(known) if not a <= b
     ]
     slack = 1 + 1e-12  # of the mean's rounding
     if not summary.mean <= summary.maximum * slack:
-        found.append("the mean is above the maximum")
+        claims.append("the mean is above the maximum")
     if not summary.minimum <= summary.mean * slack:
-        found.append("the mean is below the minimum")
-    return found
+        claims.append("the mean is below the minimum")
+    return claims
 
 
 def warnings(summary: Summary) -> list[str]:

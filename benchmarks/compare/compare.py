@@ -93,7 +93,7 @@ def is_worse(found: Sequence[Row]) -> bool:
 
 def notices(before: Record, after: Record, threshold: float = THRESHOLD) -> list[str]:
     """What a reader must know of two records before believing a verdict."""
-    first, second = (found["context"]["date"] for found in (before, after))
+    first, second = (record["context"]["date"] for record in (before, after))
     high = 1 + threshold
     meaning = (
         f"Ratio: the time of {second} over that of {first}, with its 95 % interval, which does not "
@@ -102,10 +102,10 @@ def notices(before: Record, after: Record, threshold: float = THRESHOLD) -> list
     )
     lines = [meaning]
     for what, facts in (("machines", conditions.machine), ("software", conditions.software)):
-        found = conditions.differences(before, after, facts)
-        if found:
+        differing = conditions.differences(before, after, facts)
+        if differing:
             verb = "differs" if what == "software" else "differ"
-            lines.append(f"WARNING: the {what} {verb}: {'; '.join(found)}")
+            lines.append(f"WARNING: the {what} {verb}: {'; '.join(differing)}")
     return lines
 
 

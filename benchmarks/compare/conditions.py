@@ -25,10 +25,10 @@ def software(record: Record) -> Facts:
     commit = context["commit"]
     facts = {"os": context["system"]["os"], "python": context["system"]["python"]}
     facts["commit"] = commit and commit["id"]
-    for framework, said in context["frameworks"].items():
+    for framework, about in context["frameworks"].items():
         for part in ("versions", "switches"):
-            facts |= {f"{framework}: {name}": value for name, value in said[part].items()}
-        facts |= {f"{framework}: build": said["build"], f"{framework}: gpu": said["gpu"]}
+            facts |= {f"{framework}: {name}": value for name, value in about[part].items()}
+        facts |= {f"{framework}: build": about["build"], f"{framework}: gpu": about["gpu"]}
     return facts | {f"${name}": value for name, value in context["environment"].items()}
 
 

@@ -17,13 +17,13 @@ def _check(records: Sequence[Named]) -> None:
     for index, (name, record) in enumerate(records):
         conditions.by_labels(record, name)
         for other_name, other in records[:index]:
-            found = [
+            differing = [
                 line for facts in FACTS for line in conditions.differences(other, record, facts)
             ]
-            if found:
+            if differing:
                 raise RecordError(
                     f"{name} can't be merged with {other_name}, they were measured differently:\n  "
-                    + "\n  ".join(found)
+                    + "\n  ".join(differing)
                     + "\n`compare` takes records that differ"
                 )
             if _is_repeated(other, record):

@@ -1,4 +1,4 @@
-"""The GPU that Paddle uses; the mirror of ``torch_device.py``. See ``timing.Device``."""
+"""The GPU that Paddle uses; the mirror of ``device_torch``. See ``timing.Device``."""
 
 from __future__ import annotations
 

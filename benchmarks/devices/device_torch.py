@@ -1,4 +1,4 @@
-"""The GPU that torch uses; the mirror of ``paddle_device.py``. See ``timing.Device``."""
+"""The GPU that torch uses; the mirror of ``device_paddle``. See ``timing.Device``."""
 
 from __future__ import annotations
 

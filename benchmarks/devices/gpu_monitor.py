@@ -78,19 +78,19 @@ def watch(device: str) -> Iterator[dict[str, Any]]:
 
     It stays empty on a CPU, and where there is no NVML or no package for it.
     """
-    seen: dict[str, Any] = {}
+    watched: dict[str, Any] = {}
     handle = None
     if device == "gpu":
         handle = _handle()
     if handle is None:
-        yield seen
+        yield watched
         return
-    seen.update(samples=[], crowd=0)
+    watched.update(samples=[], crowd=0)
     stop = threading.Event()
-    thread = threading.Thread(target=_watch, args=(handle, seen, stop), daemon=True)
+    thread = threading.Thread(target=_watch, args=(handle, watched, stop), daemon=True)
     thread.start()
     try:
-        yield seen
+        yield watched
     finally:
         stop.set()
         thread.join()

@@ -80,7 +80,7 @@ _SERVED: dict[str, Any] = {"layouts": ("NCHW",), "precisions": ("fp32", "bf16")}
 _GPU: dict[str, Any] = {"devices": ("gpu",)}
 _CPU: dict[str, Any] = {"devices": ("cpu",)}
 
-# Each name is a function in the table MODES of the framework's *_modes.py.
+# Each name is a function in the table MODES of the framework's harness/modes_*.py.
 MODES: dict[str, dict[str, Mode]] = {
     "torch": {
         "defaults": Mode(DEFAULTS, **_PLAIN),
@@ -165,10 +165,10 @@ def choices(
 ) -> Iterator[dict[str, str]]:
     """The wanted combinations that the implementation has; an engine has one mode of its own."""
     table = MODES[IMPLEMENTATIONS[implementation]]
-    wanted = [*modes, "engine"]
+    names = [*modes, "engine"]
     for name, precision, layout in itertools.product(table, precisions, layouts):
         mode = table[name]
-        if name in wanted and precision in mode.precisions and layout in mode.layouts:
+        if name in names and precision in mode.precisions and layout in mode.layouts:
             yield {"rung": mode.rung, "mode": name, "precision": precision, "layout": layout}
 
 
@@ -189,7 +189,7 @@ def grid(
     """
     rows = {model: arch.architecture(model) for model in models}
     sizes = {name: row.size if row.fixed or not size else size for name, row in rows.items()}
-    found = [
+    cells = [
         Cell(
             model, batch, name, sizes[model], 0 if how["rung"] == DEFAULTS else n, **how,
             allocator=kept,
@@ -199,7 +199,7 @@ def grid(
         if has(name, model)
         for how in choices(name, modes, precisions, layouts)
     ]  # fmt: skip
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(cells))
 
 
 def runs_on(cell: Mapping[str, Any] | Cell, device: str) -> bool:

@@ -56,15 +56,15 @@ def names() -> list[str]:
     return sorted(file.stem for file in FOLDER.glob("*.toml"))
 
 
-def _values(where: str, key: str, found: Any) -> list[Any]:
+def _values(where: str, key: str, given: Any) -> list[Any]:
     """A list of a [[cells]] table, each value a known one. Raises SuiteError."""
     if key not in KNOWN:
         raise SuiteError(f"{where}: unknown key {key!r}: one of {', '.join(KNOWN)}")
-    if not isinstance(found, list) or not found:
-        raise SuiteError(f"{where}: {key} is {found!r}, not a list with something in it")
+    if not isinstance(given, list) or not given:
+        raise SuiteError(f"{where}: {key} is {given!r}, not a list with something in it")
     known = KNOWN[key]
     least = 0 if key == "threads" else 1
-    for value in found:
+    for value in given:
         number = isinstance(value, int) and not isinstance(value, bool) and value >= least
         if known is None and not number:
             raise SuiteError(
@@ -72,7 +72,7 @@ def _values(where: str, key: str, found: Any) -> list[Any]:
             )
         if known is not None and value not in known:
             raise SuiteError(f"{where}: {key} has {value!r}: choose from {', '.join(known)}")
-    return found
+    return given
 
 
 def expand(where: str, size: int, table: Mapping[str, Any]) -> list[cells.Cell]:
@@ -96,25 +96,25 @@ def read(name: str) -> tuple[dict[str, Any], list[cells.Cell]]:
     """(settings, cells) of a suite by its name or file. Raises SuiteError."""
     path = FOLDER / f"{name}.toml" if name in names() else Path(name)
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         there = ", ".join(names())
         raise SuiteError(f"{name}: {error.strerror}; a file, or one of {there}") from None
     except ValueError as error:
         raise SuiteError(f"{path}: no TOML: {error}") from None
-    tables = found.pop("cells", None)
-    unknown = sorted(set(found) - set(SETTINGS))
+    tables = document.pop("cells", None)
+    unknown = sorted(set(document) - set(SETTINGS))
     if unknown:
         raise SuiteError(f"{path}: unknown key {unknown[0]!r}: cells, {', '.join(SETTINGS)}")
     for key, usual in SETTINGS.items():
-        if type(found.get(key, usual)) is not type(usual):
-            raise SuiteError(f"{path}: {key} is {found[key]!r}, not like {usual!r}")
+        if type(document.get(key, usual)) is not type(usual):
+            raise SuiteError(f"{path}: {key} is {document[key]!r}, not like {usual!r}")
     if not isinstance(tables, list) or not tables:
         raise SuiteError(f"{path}: no [[cells]]")
-    settings = {**SETTINGS, **found}
-    made = [
+    settings = {**SETTINGS, **document}
+    grid = [
         cell
         for index, table in enumerate(tables)
         for cell in expand(f"{path}: cells {index + 1}", settings["size"], table)
     ]
-    return settings, list(dict.fromkeys(made))
+    return settings, list(dict.fromkeys(grid))

@@ -79,17 +79,17 @@ def require(frameworks: Iterable[str], threads: int) -> Descriptions:
 
 
 def choose_device(
-    wanted: str, descriptions: Mapping[str, Mapping[str, Any]], say: Callable[[str], None]
+    asked: str, descriptions: Mapping[str, Mapping[str, Any]], say: Callable[[str], None]
 ) -> str:
     """Cpu or gpu for "auto", "cpu" or "gpu": one device for all frameworks of a run.
 
     Raises RunError where a GPU is wanted that a framework can't use.
     """
     # The engines run on the CPU alone: they have no say, and no rows on a GPU.
-    gpus = {name: found["gpu"] for name, found in descriptions.items() if name in REFERENCES}
+    gpus = {name: about["gpu"] for name, about in descriptions.items() if name in REFERENCES}
     lacking = [framework for framework, gpu in gpus.items() if gpu is None]
-    if wanted == "gpu" and lacking:
+    if asked == "gpu" and lacking:
         raise RunError(f"--device gpu: {' and '.join(lacking)} can use none; try --device cpu")
-    if wanted == "auto" and 0 < len(lacking) < len(gpus):
+    if asked == "auto" and 0 < len(lacking) < len(gpus):
         say(f"device cpu: {' and '.join(lacking)} can use no GPU, and all rows run on one device")
-    return "cpu" if wanted == "cpu" or lacking or not gpus else "gpu"
+    return "cpu" if asked == "cpu" or lacking or not gpus else "gpu"

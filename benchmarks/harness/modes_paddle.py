@@ -1,4 +1,4 @@
-"""How a network runs in Paddle: one function per mode; the mirror of ``torch_modes.py``.
+"""How a network runs in Paddle: one function per mode; the mirror of ``modes_torch``.
 
 Each takes the model in evaluation mode, the images (N, 3, H, W) on their device, and the cell's
 precision; it returns a function without arguments that does one forward pass.
@@ -87,10 +87,10 @@ def cinn(model: Any, images: Tensor, precision: str) -> Step:
         raise RuntimeError(
             "this build of Paddle has no CINN: it would run as to_static, in silence"
         )
-    made = paddle.jit.to_static(model, backend="CINN", full_graph=True)
-    step = eager(made, images, precision)
+    compiled = paddle.jit.to_static(model, backend="CINN", full_graph=True)
+    step = eager(compiled, images, precision)
     step()  # makes the program
-    program = made.forward.program_cache.last()[1][-1].infer_program.forward_program
+    program = compiled.forward.program_cache.last()[1][-1].infer_program.forward_program
     _compiled([operator.name() for operator in program.global_block().ops])
     return step
 

@@ -1,4 +1,4 @@
-"""How a network runs in torch: one function per mode; the mirror of ``paddle_modes.py``.
+"""How a network runs in torch: one function per mode; the mirror of ``modes_paddle``.
 
 Each takes the model in evaluation mode, the images (N, 3, H, W) on their device, and the cell's
 precision; it returns a function without arguments that does one forward pass.

@@ -1,4 +1,7 @@
-"""What both workers do alike: read the job's files, check parity, then time. No framework here."""
+"""What the workers of both frameworks share: the job's files, and the check of parity.
+
+This file imports no framework.
+"""
 
 from __future__ import annotations
 
@@ -39,13 +42,13 @@ _LIBRARIES = (
 
 def versions(*packages: str) -> dict[str, str | None]:
     """Installed versions by package; None where one is not installed."""
-    found: dict[str, str | None] = {}
+    installed: dict[str, str | None] = {}
     for package in packages:
         try:
-            found[package] = metadata.version(package)
+            installed[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
-            found[package] = None
-    return found
+            installed[package] = None
+    return installed
 
 
 def load_array(path: str, name: str) -> Array:
@@ -66,22 +69,28 @@ def check(output: Array, reference: Array, label: str) -> dict[str, Any]:
     the parity run in the precision of ``label``. ``error`` says why it may not pass, None where it
     may. Logits of the lower precisions come as float32, which holds all their values.
     """
-    found: dict[str, Any] = {"max_abs": None, "relative_l2": None}
+    distance: dict[str, Any] = {"max_abs": None, "relative_l2": None}
     if output.shape != reference.shape:
         shapes = f"{list(output.shape)}, the reference {list(reference.shape)}"
-        return {**found, "error": f"parity: the output's shape is {shapes}"}
+        return {**distance, "error": f"parity: the output's shape is {shapes}"}
     if output.dtype != np.float32:
-        return {**found, "error": f"parity: the output is {output.dtype}, float32 was asked"}
+        return {
+            **distance,
+            "error": f"parity: the output is {output.dtype}, float32 was asked",
+        }
     bad = output.size - int(np.isfinite(output).sum())
     if bad:
-        return {**found, "error": f"parity: {bad} of {output.size} values are NaN or infinite"}
+        return {
+            **distance,
+            "error": f"parity: {bad} of {output.size} values are NaN or infinite",
+        }
     difference = output.astype(np.float64) - reference
     norm = float(np.linalg.norm(reference))
     relative = float(np.linalg.norm(difference)) / norm if norm else math.inf
     measured = {"max_abs": float(np.abs(difference).max()), "relative_l2": relative}
     # JSON has neither NaN nor infinity, which a reference with one, or of zeros, gives.
-    found = {name: value if math.isfinite(value) else None for name, value in measured.items()}
-    return {**found, "error": _verdict(relative, label)}
+    distance = {name: value if math.isfinite(value) else None for name, value in measured.items()}
+    return {**distance, "error": _verdict(relative, label)}
 
 
 def _verdict(relative: float, label: str) -> str | None:

@@ -42,12 +42,12 @@ def parity_table() -> str:
     for record in records:
         for precision in record["options"]["precisions"]:
             by_kind = {s["kind"]: s for s in record["sections"] if s["precision"] == precision}
-            found = [_largest(by_kind[kind]["outputs"], name) for _, kind, name in _SHOWN]
+            largest = [_largest(by_kind[kind]["outputs"], name) for _, kind, name in _SHOWN]
             sections = by_kind.values()
             verdict = "equal" if all(section["passed"] for section in sections) else "DIFFERENT"
             top1 = by_kind["forward"]["ranking"]
             agree = f"{top1['top1']} of {top1['images']}"
-            lines.append([f"{record['model']}, {precision}", *found, agree, verdict])
+            lines.append([f"{record['model']}, {precision}", *largest, agree, verdict])
     steps = records[0]["options"]["steps"]
     headings = [heading.format(steps=steps) for heading, _, _ in _SHOWN]
     return github(lines, ["torch against Paddle", *headings, "same top-1", "verdict"])
@@ -176,7 +176,7 @@ def main() -> int:
     new = render(old)
     old_pictures = stale_pictures()
     if "--check" in sys.argv[1:]:
-        stale = [one.name for one in ([path] if new != old else []) + old_pictures]
+        stale = [file.name for file in ([path] if new != old else []) + old_pictures]
         print(f"{', '.join(stale)}: stale, run `make readme`" if stale else "all is up to date")
         return int(bool(stale))
     for picture in old_pictures:

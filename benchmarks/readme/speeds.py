@@ -40,10 +40,10 @@ def _cell(row: dict[str, Any]) -> str:
 
 def speed_table() -> str:
     """Median ms of a forward pass: a line per network and batch, a column per implementation."""
-    found = rows(read(SPEED))
-    columns = list(dict.fromkeys(row["implementation"] for row in found))
+    timed = rows(read(SPEED))
+    columns = list(dict.fromkeys(row["implementation"] for row in timed))
     by_cell: dict[tuple[str, int], dict[str, str]] = {}
-    for row in found:
+    for row in timed:
         by_cell.setdefault((row["model"], row["batch"]), {})[row["implementation"]] = _cell(row)
     lines = [
         [f"{model}, batch {batch}", *(cells.get(column, "") for column in columns)]
@@ -89,11 +89,11 @@ def ratio_table() -> str:
 
 def rungs_table() -> str:
     """Median ms of one network in every way that was timed: a line per way, a column per batch."""
-    found = rows(read(MODES))
-    batches = sorted({row["batch"] for row in found})
+    timed = rows(read(MODES))
+    batches = sorted({row["batch"] for row in timed})
     labels = ("rung", "implementation", "mode", "precision", "layout")
     ways: dict[tuple[str, ...], dict[int, str]] = {}
-    for row in sorted(found, key=lambda row: RUNGS.index(row["rung"])):
+    for row in sorted(timed, key=lambda row: RUNGS.index(row["rung"])):
         ways.setdefault(tuple(row[label] for label in labels), {})[row["batch"]] = _cell(row)
     lines = [[*way, *(cells.get(batch, "") for batch in batches)] for way, cells in ways.items()]
     left = [*len(labels) * [True], *len(batches) * [False]]

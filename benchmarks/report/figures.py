@@ -57,9 +57,9 @@ def _look(index: int) -> tuple[str, str]:
     return list(series.LOOKS.values())[index]
 
 
-def _groups(found: Rows, labels: Iterable[str]) -> dict[str, list[Mapping[str, Any]]]:
+def _groups(rows: Rows, labels: Iterable[str]) -> dict[str, list[Mapping[str, Any]]]:
     groups: dict[str, list[Mapping[str, Any]]] = {}
-    for row in found:
+    for row in rows:
         groups.setdefault(series.name(row, labels), []).append(row)
     return groups
 
@@ -78,13 +78,13 @@ def _legend(figure: Figure, handles: dict[str, Any]) -> None:
     figure.legend(list(handles.values()), list(handles), loc="outside upper left", ncols=columns)
 
 
-def _markers(found: Rows) -> dict[str, Any]:
+def _markers(rows: Rows) -> dict[str, Any]:
     """A handle for the legend of each implementation."""
     from matplotlib.lines import Line2D
 
     return {
         name: Line2D([], [], color=_look(index)[0], marker=_look(index)[1], linestyle="none")
-        for name, index in series.looks(found).items()
+        for name, index in series.looks(rows).items()
     }
 
 
@@ -104,12 +104,12 @@ def _logarithmic(axes: Axes, which: str, values: Sequence[float], least: float) 
 # -- the figures
 
 
-def throughput(found: Rows) -> Figure:
+def throughput(rows: Rows) -> Figure:
     """Images per second against batch: a panel for each setting, a line for each mode of a row."""
     from matplotlib.lines import Line2D
 
-    looks, modes = series.looks(found), list(dict.fromkeys(row["mode"] for row in found))
-    panels = _groups(found, series.paneling(found))
+    looks, modes = series.looks(rows), list(dict.fromkeys(row["mode"] for row in rows))
+    panels = _groups(rows, series.paneling(rows))
     figure = _figure(9, 0.7 + 2.3 * -(-len(panels) // 3))
     for axes, (title, part) in zip(_grid(figure, len(panels)), panels.items(), strict=True):
         for line in _groups(part, ("implementation", "mode")).values():
@@ -130,7 +130,7 @@ def throughput(found: Rows) -> Figure:
         axes.set_ylim(0, 1.08 * max(row["images_per_s"] for row in part))
         axes.set_title(title or part[0]["model"], loc="left")
         axes.set(xlabel="batch", ylabel="images/s")
-    handles = _markers(found)
+    handles = _markers(rows)
     if len(modes) > 1:
         dashes = zip(modes, _DASHES * len(modes), strict=False)
         handles |= {m: Line2D([], [], color="#444444", linestyle=dash) for m, dash in dashes}
@@ -138,22 +138,22 @@ def throughput(found: Rows) -> Figure:
     return figure
 
 
-def _by_row(found: Rows) -> tuple[Figure, Axes, list[str]]:
+def _by_row(rows: Rows) -> tuple[Figure, Axes, list[str]]:
     """Axes with a line of text for each row, the first above."""
-    figure = _figure(9, 1.1 + 0.23 * len(found))
+    figure = _figure(9, 1.1 + 0.23 * len(rows))
     axes = figure.subplots()
-    names = [series.name(row, series.naming(found)) for row in found]
-    axes.set_yticks(range(len(found)), names)
-    axes.set_ylim(len(found) - 0.4, -0.6)
+    names = [series.name(row, series.naming(rows)) for row in rows]
+    axes.set_yticks(range(len(rows)), names)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     return figure, axes, names
 
 
-def latency(found: Rows) -> Figure:
+def latency(rows: Rows) -> Figure:
     """The time of single passes: a dot for each (thinned), a box of the quartiles of all."""
-    figure, axes, _ = _by_row(found)
-    looks = series.looks(found)
-    for place, row in enumerate(found):
+    figure, axes, _ = _by_row(rows)
+    looks = series.looks(rows)
+    for place, row in enumerate(rows):
         color, _ = _look(looks[row["implementation"]])
         processes = row["latency"]["processes"]
         for turn, values in enumerate(processes):
@@ -162,29 +162,29 @@ def latency(found: Rows) -> Figure:
         _, q1, median, q3, _ = row["latency"]["box"]
         axes.plot([q1, q3, q3, q1, q1], place + _BOX, color="black", linewidth=0.9)
         axes.plot([median, median], [place - 0.4, place + 0.4], color="black", linewidth=1.8)
-    extremes = [row["latency"]["box"][end] for row in found for end in (0, -1)]
+    extremes = [row["latency"]["box"][end] for row in rows for end in (0, -1)]
     _logarithmic(axes, "x", extremes, 4)
     axes.set_xlabel("ms per forward pass; box: quartiles of all samples; a line of dots: a process")
     return figure
 
 
-def share_of_peak(found: Rows) -> Figure:
+def share_of_peak(rows: Rows) -> Figure:
     """Each row's share of the run's fastest matrix product in its precision."""
-    figure, axes, _ = _by_row(found)
-    colors = [_look(series.looks(found)[row["implementation"]])[0] for row in found]
-    shares = [100 * row["share_of_peak"] for row in found]
-    axes.barh(range(len(found)), shares, height=0.66, color=colors)
+    figure, axes, _ = _by_row(rows)
+    colors = [_look(series.looks(rows)[row["implementation"]])[0] for row in rows]
+    shares = [100 * row["share_of_peak"] for row in rows]
+    axes.barh(range(len(rows)), shares, height=0.66, color=colors)
     axes.axvline(100, color="black", linewidth=1, linestyle="--")
     axes.set_xlabel("% of the run's fastest matrix product in the row's precision")
     return figure
 
 
-def error(found: Rows) -> Figure:
+def error(rows: Rows) -> Figure:
     """Relative L2 from the float64 reference against speed, and who is beaten by none in both."""
     from matplotlib.lines import Line2D
 
-    looks, precisions = series.looks(found), list(dict.fromkeys(row["precision"] for row in found))
-    panels = _groups(found, ("model",))
+    looks, precisions = series.looks(rows), list(dict.fromkeys(row["precision"] for row in rows))
+    panels = _groups(rows, ("model",))
     figure = _figure(9, 0.7 + 2.6 * -(-len(panels) // 3))
     for axes, (title, part) in zip(_grid(figure, len(panels)), panels.items(), strict=True):
         for row in part:
@@ -196,7 +196,7 @@ def error(found: Rows) -> Figure:
                 marker=marker,
                 linestyle="none",
                 markerfacecolor=color if precisions.index(row["precision"]) == 0 else "none",
-                label=series.name(row, series.naming(found)),
+                label=series.name(row, series.naming(rows)),
             )
         edge = front(part)
         axes.plot(
@@ -212,7 +212,7 @@ def error(found: Rows) -> Figure:
         axes.set(xlabel="images/s", ylabel="relative L2")
         _logarithmic(axes, "x", [row["images_per_s"] for row in part], 4)
         _logarithmic(axes, "y", [row["relative_l2"] for row in part], 100)
-    handles = _markers(found)
+    handles = _markers(rows)
     if len(precisions) > 1:
         empty: Any = {"color": "#444444", "marker": "o", "linestyle": "none"}
         rest = " or ".join(precisions[1:])
@@ -223,10 +223,10 @@ def error(found: Rows) -> Figure:
     return figure
 
 
-def front(found: Rows) -> list[Mapping[str, Any]]:
+def front(rows: Rows) -> list[Mapping[str, Any]]:
     """Rows that no other beats in speed and in error, the slowest first."""
     edge: list[Mapping[str, Any]] = []
-    for row in sorted(found, key=lambda row: (-row["images_per_s"], row["relative_l2"])):
+    for row in sorted(rows, key=lambda row: (-row["images_per_s"], row["relative_l2"])):
         if not edge or row["relative_l2"] < edge[-1]["relative_l2"]:
             edge.append(row)
     return edge[::-1]

@@ -22,18 +22,18 @@ _SCRIPTS = ("page_charts.js", "page_table.js", "page.js")
 
 def data(record: Mapping[str, Any]) -> dict[str, Any]:
     """What the page holds: rows and ratios computed, samples thinned, the context as it is."""
-    found = series.drawn_rows(record)
-    precisions = dict.fromkeys(row["precision"] for row in found)
+    drawn = series.drawn_rows(record)
+    precisions = dict.fromkeys(row["precision"] for row in drawn)
     return {
         "context": record["context"],
         "settings": record["settings"],
         "software": tables.software(record),
         "labels": LABELS,
-        "rows": found,
-        "looks": series.looks(found),
-        "varying": series.varying(found),
-        "naming": series.naming(found),
-        "paneling": series.paneling(found),
+        "rows": drawn,
+        "looks": series.looks(drawn),
+        "varying": series.varying(drawn),
+        "naming": series.naming(drawn),
+        "paneling": series.paneling(drawn),
         "ratios": rows.ratios(record),
         "peaks": {precision: roofs.peaks(record, precision) for precision in precisions},
         "least_processes": MIN_PROCESSES,

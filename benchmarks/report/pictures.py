@@ -34,9 +34,9 @@ PICTURES: dict[str, tuple[Callable[[Rows], Figure], str, str]] = {
 }
 
 
-def drawable(found: Rows, needed: str) -> Rows:
+def drawable(drawn: Rows, needed: str) -> Rows:
     """Timed rows that have what a picture needs; none on a logarithmic axis without a place."""
-    return [row for row in found if row["error"] is None and row.get(needed)]
+    return [row for row in drawn if row["error"] is None and row.get(needed)]
 
 
 def digest(record: Mapping[str, Any]) -> str:
@@ -70,10 +70,10 @@ def draw(record: Mapping[str, Any], name: str, path: Path, force: bool = False) 
     except ImportError:
         raise RunError(MISSING) from None
     picture, needed, _ = PICTURES[name]
-    found = drawable(series.drawn_rows(record), needed)
+    drawn = drawable(series.drawn_rows(record), needed)
     style = path.suffix[1:]
-    if found:
+    if drawn:
         with matplotlib.rc_context(figures.STYLE), disk.new_file(path, force) as stream:
             metadata = _metadata(style, digest(record))
-            picture(found).savefig(stream, format=style, dpi=150, metadata=metadata)
-    return len(found)
+            picture(drawn).savefig(stream, format=style, dpi=150, metadata=metadata)
+    return len(drawn)

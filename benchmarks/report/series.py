@@ -34,22 +34,22 @@ def framework(row: Mapping[str, Any]) -> str:
     return str(row.get("framework") or IMPLEMENTATIONS.get(row["implementation"], "other"))
 
 
-def varying(found: Sequence[Mapping[str, Any]]) -> list[str]:
+def varying(drawn: Sequence[Mapping[str, Any]]) -> list[str]:
     """The labels in which some rows differ."""
-    return [label for label in LABELS if len({row[label] for row in found}) > 1]
+    return [label for label in LABELS if len({row[label] for row in drawn}) > 1]
 
 
 # Said first, and wherever rows differ in them.
 _ALWAYS = ("implementation", "model", "batch", "mode", "precision")
 
 
-def naming(found: Sequence[Mapping[str, Any]]) -> list[str]:
+def naming(drawn: Sequence[Mapping[str, Any]]) -> list[str]:
     """Labels that tell every row from the others, without those that the rest implies."""
 
     def kinds(labels: Sequence[str]) -> int:
-        return len({tuple(row[label] for label in labels) for row in found})
+        return len({tuple(row[label] for label in labels) for row in drawn})
 
-    there = varying(found)
+    there = varying(drawn)
     labels = [label for label in _ALWAYS if label in there or label == "implementation"]
     labels += [label for label in there if label not in labels]
     for label in [label for label in labels if label not in _ALWAYS]:
@@ -58,10 +58,10 @@ def naming(found: Sequence[Mapping[str, Any]]) -> list[str]:
     return labels
 
 
-def paneling(found: Sequence[Mapping[str, Any]]) -> list[str]:
+def paneling(drawn: Sequence[Mapping[str, Any]]) -> list[str]:
     """Labels whose values are drawn apart: rungs always, and no precision beside another."""
-    apart = [label for label in naming(found) if label not in ("implementation", "batch", "mode")]
-    return [label for label in varying(found) if label in (*apart, "rung")]
+    apart = [label for label in naming(drawn) if label not in ("implementation", "batch", "mode")]
+    return [label for label in varying(drawn) if label in (*apart, "rung")]
 
 
 # How a value reads where its label isn't said.
@@ -78,10 +78,10 @@ def name(row: Mapping[str, Any], labels: Iterable[str]) -> str:
     return ", ".join(_UNITS.get(label, "{}").format(row[label]) for label in labels)
 
 
-def looks(found: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def looks(drawn: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """A place in LOOKS for every implementation; those that it doesn't name share what is free."""
     *known, _ = LOOKS
-    there = list(dict.fromkeys(row["implementation"] for row in found))
+    there = list(dict.fromkeys(row["implementation"] for row in drawn))
     free = [index for index, one in enumerate(known) if one not in there]
     others = itertools.cycle([*free, len(known)])
     return {one: known.index(one) if one in known else next(others) for one in there}
@@ -93,7 +93,7 @@ def drawn_rows(record: Mapping[str, Any]) -> list[rows.Row]:
     ``latency`` has the passes' milliseconds: ``processes``, an ascending list for each, thinned
     where they are many; ``box``, their least, quartiles and largest; ``of``, how many there were.
     """
-    found = []
+    drawn = []
     for row, cell in zip(rows.rows(record), record["cells"], strict=True):
         first = [process["first_call_ns"] / 1e6 for process in cell["processes"]]
         more = {
@@ -101,8 +101,8 @@ def drawn_rows(record: Mapping[str, Any]) -> list[rows.Row]:
             "first_call_ms": float(np.median(first)) if first else None,
             "latency": None if row["error"] is not None else _latency(cell),
         }
-        found.append({**row, **more})
-    return found
+        drawn.append({**row, **more})
+    return drawn
 
 
 def _latency(cell: Mapping[str, Any]) -> dict[str, Any]:

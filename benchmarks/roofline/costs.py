@@ -82,13 +82,13 @@ def _layers(model: str) -> Iterator[arch.Layer]:
 def order(model: str) -> list[tuple[str, str]]:
     """(name, kind) of every step of a network, in execution order."""
     bottleneck = arch.architecture(model).bottleneck
-    found = []
+    names = []
     for layer in _layers(model):
         if kind := step_kind(layer):
-            found.append((layer.name, kind))
+            names.append((layer.name, kind))
         if has_relu(layer, bottleneck):
-            found.append((layer.name, "relu"))
-    return found
+            names.append((layer.name, "relu"))
+    return names
 
 
 def _flops(layer: arch.Layer, values_in: int, values_out: int) -> int:
@@ -135,12 +135,12 @@ def steps(model: str, size: int, batch: int, precision: str = "fp32") -> list[St
 
     The pool before a vd network's projection has no name in the scheme and is not among them.
     """
-    found: list[Step] = []
+    sequence: list[Step] = []
     row, sides = arch.architecture(model), arch.sides(model, size)
     for layer in _layers(model):
         relu = has_relu(layer, row.bottleneck)
-        found += _of_layer(layer, sides[layer.name], batch, ITEM_BYTES[precision], relu)
-    return found
+        sequence += _of_layer(layer, sides[layer.name], batch, ITEM_BYTES[precision], relu)
+    return sequence
 
 
 def forward_bytes(model: str, size: int, batch: int, precision: str) -> int | None:

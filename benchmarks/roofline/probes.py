@@ -1,4 +1,6 @@
-"""The machine's own peaks, as a framework reaches them: what is probed, and how. None here.
+"""The machine's own peaks, as a framework reaches them: what is probed, and how.
+
+This file imports no framework.
 
 Three probes: products of square matrices, a 3x3 convolution of the kind that ResNets spend their
 time in, and a copy that no cache holds. A product alone is no ceiling: convolutions were measured
@@ -102,18 +104,18 @@ def _copies(makers: Makers, device: Device, kind: str) -> Iterator[dict[str, Any
 
 def measure(makers: Makers, device: Device, job: dict[str, Any]) -> dict[str, Any]:
     """Samples of every probe; ``error`` is of those that the framework has no kernel for."""
-    wanted = {"products": _products, "convolutions": _convolutions}
+    probes = {"products": _products, "convolutions": _convolutions}
     if job["copies"]:
-        wanted["copies"] = _copies
-    found: dict[str, Any] = {name: [] for name in wanted}
+        probes["copies"] = _copies
+    samples: dict[str, Any] = {name: [] for name in probes}
     errors = []
-    for name, probe in wanted.items():
+    for name, probe in probes.items():
         try:
             for entry in probe(makers, device, job["device"]):
-                found[name].append(entry)
+                samples[name].append(entry)
         except (RuntimeError, TypeError, ValueError) as error:
             errors.append(f"{name}: {_telling_line(error)}")
-    return {**found, "error": "; ".join(errors) or None}
+    return {**samples, "error": "; ".join(errors) or None}
 
 
 def _telling_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""The machine's peaks through Paddle; the mirror of ``torch_probes.py``."""
+"""The machine's peaks through Paddle; the mirror of ``probes_torch``."""
 
 from __future__ import annotations
 

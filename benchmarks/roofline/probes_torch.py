@@ -1,4 +1,4 @@
-"""The machine's peaks through PyTorch; the mirror of ``paddle_probes.py``."""
+"""The machine's peaks through PyTorch; the mirror of ``probes_paddle``."""
 
 from __future__ import annotations
 

@@ -22,11 +22,11 @@ def _reached(entry: Mapping[str, Any]) -> Iterator[Row]:
         n = product["n"]
         gflops = 2 * n**3 / min(product["device_ns"])
         yield {"gflops": gflops, "n": n, "what": f"at n = {n}"}
-    for made in entry.get("convolutions", ()):
-        batch, channels, side = (made[key] for key in ("batch", "channels", "side"))
-        gflops = convolution_flops(batch, channels, side) / min(made["device_ns"])
+    for convolution in entry.get("convolutions", ()):
+        batch, channels, side = (convolution[key] for key in ("batch", "channels", "side"))
+        gflops = convolution_flops(batch, channels, side) / min(convolution["device_ns"])
         shape = f"{batch}×{channels}×{side}×{side}"
-        what = f"in a 3×3 convolution of {shape}, {made['layout']}"
+        what = f"in a 3×3 convolution of {shape}, {convolution['layout']}"
         yield {"gflops": gflops, "n": None, "what": what}
 
 
@@ -77,18 +77,18 @@ class Roof:
         where there are fewer operations per byte than the machine has, else "compute".
         """
         peak, bandwidth = self.gflops, self.gbytes_per_s
-        found: Row = {
+        row: Row = {
             "gflops": flops / ns,
             "share_of_peak": flops / ns / peak if peak else None,
             "share_of_bandwidth": moved / ns / bandwidth if moved and bandwidth else None,
             "share_of_roof": None,
             "bound": None,
         }
-        if found["share_of_peak"] is not None and found["share_of_bandwidth"] is not None:
-            shares = {"compute": found["share_of_peak"], "memory": found["share_of_bandwidth"]}
+        if row["share_of_peak"] is not None and row["share_of_bandwidth"] is not None:
+            shares = {"compute": row["share_of_peak"], "memory": row["share_of_bandwidth"]}
             bound = max(shares, key=lambda name: shares[name])
-            found |= {"share_of_roof": shares[bound], "bound": bound}
-        return found
+            row |= {"share_of_roof": shares[bound], "bound": bound}
+        return row
 
 
 def roof(record: Mapping[str, Any], precision: str) -> Roof:

@@ -1,4 +1,4 @@
-"""The Paddle process of a benchmark; the mirror of ``torch_worker.py``."""
+"""The Paddle process of a benchmark; the mirror of ``worker_torch``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The PyTorch process of a benchmark; the mirror of ``paddle_worker.py``."""
+"""The PyTorch process of a benchmark; the mirror of ``worker_paddle``."""
 
 from __future__ import annotations
 

@@ -156,8 +156,8 @@ def _join(records: Sequence[Record]) -> Record:
 
 def _failed(group: Group) -> list[dict[str, Any]]:
     """The cells of a group that no machine finished, as they stand in a record."""
-    said = f"no machine finished it: {group.error or 'none is left'}"
-    return [local.Row(cell, said).as_json() for cell in group.cells]
+    error = f"no machine finished it: {group.error or 'none is left'}"
+    return [local.Row(cell, error).as_json() for cell in group.cells]
 
 
 def _by_machine(done: Sequence[tuple[Slot, Record]], lost: Sequence[Group]) -> dict[str, Record]:
@@ -165,15 +165,15 @@ def _by_machine(done: Sequence[tuple[Slot, Record]], lost: Sequence[Group]) -> d
     by_node: dict[str, list[tuple[Slot, Record]]] = {}
     for slot, record in done:
         by_node.setdefault(slot.node, []).append((slot, record))
-    found: dict[str, Record] = {}
+    by_host: dict[str, Record] = {}
     for entries in by_node.values():
         host = entries[0][0].host
-        name = host if host not in found else f"{host}-{len(found) + 1}"
-        found[name] = _join([record for _, record in entries])
-    if found:
-        first = next(iter(found.values()))
+        name = host if host not in by_host else f"{host}-{len(by_host) + 1}"
+        by_host[name] = _join([record for _, record in entries])
+    if by_host:
+        first = next(iter(by_host.values()))
         first["cells"] = [*first["cells"], *(cell for group in lost for cell in _failed(group))]
-    return found
+    return by_host
 
 
 def _knock(address: str) -> None:
@@ -184,8 +184,8 @@ def _knock(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
     except OSError as error:
-        said = f"no cluster there ({error}); start one with `ray start --head`"
-        raise RunError(f"--on {address}: {said}") from None
+        reason = f"no cluster there ({error}); start one with `ray start --head`"
+        raise RunError(f"--on {address}: {reason}") from None
 
 
 def run(
@@ -207,9 +207,9 @@ def run(
     try:
         ray.init(where, logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, ValueError) as error:
-        said = str(error).strip().splitlines()[0]
+        reason = str(error).strip().splitlines()[0]
         raise RunError(
-            f"--on {address}: no cluster: {said}; start one with `ray start --head`"
+            f"--on {address}: no cluster: {reason}; start one with `ray start --head`"
         ) from None
     try:
         free = slots(ray.nodes(), options.device)  # type: ignore[no-untyped-call]
@@ -220,6 +220,6 @@ def run(
     finally:
         ray.shutdown()
     if not done:
-        said = next((group.error for group in lost if group.error), "all nodes are gone")
-        raise RunError(f"--on {address}: nothing came back: {said}")
+        reason = next((group.error for group in lost if group.error), "all nodes are gone")
+        raise RunError(f"--on {address}: nothing came back: {reason}")
     return _by_machine(done, lost)

@@ -69,8 +69,8 @@ def _shared(options: Options, rows: Iterable[Row], framework: str, folder: Path,
         known = list(weights.glob(f"{cell.model}.*"))
         if not known:
             say(f"{cell.model}: seeded weights, calibrated in {framework}")
-            made = make_weights(weights, cell.model, cell.size, options.seed, framework)
-        path = str(known[0]) if known else made
+            drawn = make_weights(weights, cell.model, cell.size, options.seed, framework)
+        path = str(known[0]) if known else drawn
         say(f"{cell.model}: float64 reference for batch {cell.batch}")
         # Another seed than the calibration's: not the images that set the statistics.
         channels = arch.architecture(cell.model).in_channels

@@ -94,7 +94,7 @@ def _speed(cell: Mapping[str, Any], roof: roofs.Roof) -> Row:
 
 def rows(record: Mapping[str, Any]) -> list[Row]:
     """A row per cell. One that failed has its error, its difference if known, and no speed."""
-    found = []
+    table = []
     for entry in record["cells"]:
         cell = {**entry, "device": record["settings"]["device"]}
         row: Row = {label: cell[label] for label in LABELS}
@@ -102,8 +102,8 @@ def rows(record: Mapping[str, Any]) -> list[Row]:
         row["error"] = cell["error"]
         if cell["error"] is None:
             row |= _speed(cell, roofs.roof(record, cell["precision"]))
-        found.append(row)
-    return found
+        table.append(row)
+    return table
 
 
 def harness(record: Mapping[str, Any]) -> float | None:
@@ -133,19 +133,19 @@ _UNITS = {"threads": " threads", "size": " px"}
 
 def _name(cell: Mapping[str, Any], *labels: str) -> str:
     """A cell's implementation with labels that tell it from others in the table."""
-    said = (f"{cell[label]}{_UNITS.get(label, '')}" for label in labels)
-    return " ".join([cell["implementation"], *said])
+    values = (f"{cell[label]}{_UNITS.get(label, '')}" for label in labels)
+    return " ".join([cell["implementation"], *values])
 
 
-def _ratio(one: Mapping[str, Any], other: Mapping[str, Any], *labels: str) -> list[Row]:
+def _ratio(top: Mapping[str, Any], bottom: Mapping[str, Any], *labels: str) -> list[Row]:
     """The ratio of two cells' times as a row; none where it must not be quoted."""
-    if one["error"] or other["error"] or ran_batch(one) != ran_batch(other):
+    if top["error"] or bottom["error"] or ran_batch(top) != ran_batch(bottom):
         return []
-    ratio = compared(one, other)
+    ratio = compared(top, bottom)
     if not ratio:
         return []
-    row = {key: one[key] for key in ("model", "batch", "rung", "precision")}
-    row |= {"numerator": _name(one, *labels), "denominator": _name(other, *labels)}
+    row = {key: top[key] for key in ("model", "batch", "rung", "precision")}
+    row |= {"numerator": _name(top, *labels), "denominator": _name(bottom, *labels)}
     row |= {"ratio": ratio.value, "low": ratio.low, "high": ratio.high}
     return [{**row, "verdict": ratio.verdict}]
 
@@ -157,18 +157,18 @@ def _alike(cells: list[dict[str, Any]]) -> Iterator[Row]:
     """Cells of a rung that differ in one label: implementation, layout or allocator."""
     by_key = {_key(cell, cell["implementation"]): cell for cell in cells}
     # What has no column of its own is said where a network's rows don't all have the same.
-    seen = {label: {(cell["model"], cell[label]) for cell in cells} for label in _SAID}
+    values = {label: {(cell["model"], cell[label]) for cell in cells} for label in _SAID}
     models = {cell["model"] for cell in cells}
-    said = [label for label in _SAID if len(seen[label]) > len(models)]
+    labels = [label for label in _SAID if len(values[label]) > len(models)]
     for cell in cells:
         for numerator, denominator in PAIRS:
             other = by_key.get(_key(cell, denominator))
             if cell["implementation"] == numerator and other:
-                yield from _ratio(cell, other, *said)
+                yield from _ratio(cell, other, *labels)
         for label, usual in (("layout", "NCHW"), ("allocator", "default")):
             plain = by_key.get(_key({**cell, label: usual}, cell["implementation"]))
             if cell[label] != usual and plain:
-                yield from _ratio(cell, plain, *said)
+                yield from _ratio(cell, plain, *labels)
 
 
 def _best(cells: list[dict[str, Any]]) -> Iterator[Row]:
@@ -184,9 +184,9 @@ def _best(cells: list[dict[str, Any]]) -> Iterator[Row]:
             group.setdefault(IMPLEMENTATIONS[cell["implementation"]], []).append(cell)
     for group in groups.values():
         best = {name: min(rows, key=_median) for name, rows in group.items()}
-        for one, other in (("torch", "engines"), ("paddle", "engines"), ("paddle", "torch")):
-            if one in best and other in best:
-                yield from _ratio(best[one], best[other], "mode", "layout")
+        for top, bottom in (("torch", "engines"), ("paddle", "engines"), ("paddle", "torch")):
+            if top in best and bottom in best:
+                yield from _ratio(best[top], best[bottom], "mode", "layout")
 
 
 def _median(cell: Mapping[str, Any]) -> float:
@@ -199,11 +199,11 @@ def ratios(record: Mapping[str, Any]) -> list[Row]:
     Pairs of cells that differ in one label; in the best-effort rung, each framework's fastest.
     """
     cells = [cell for cell in record["cells"] if cell["implementation"] in IMPLEMENTATIONS]
-    found: list[Row] = []
+    quoted: list[Row] = []
     for rung in RUNGS:
         of = [cell for cell in cells if cell["rung"] == rung]
-        found += _best(of) if rung == BEST else _alike(of)
-    return found
+        quoted += _best(of) if rung == BEST else _alike(of)
+    return quoted
 
 
 def _key(cell: Mapping[str, Any], implementation: str) -> tuple[Any, ...]:

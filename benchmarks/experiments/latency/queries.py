@@ -75,24 +75,24 @@ def open_loop(serve: Service, clock: Clock, arrivals: Iterable[int]) -> list[Que
     ``arrivals`` are nanoseconds from now, in order. The server and its queue need no second thread:
     who arrives while it is busy was scheduled all the same, and is begun when it is free.
     """
-    begin, found = clock.now(), []
+    begin, answered = clock.now(), []
     for arrival in arrivals:
         scheduled = begin + int(arrival)
         clock.wait_until(scheduled)
         started = clock.now()
         serve()
-        found.append(Query(scheduled, started, clock.now()))
-    return found
+        answered.append(Query(scheduled, started, clock.now()))
+    return answered
 
 
 def closed_loop(serve: Service, clock: Clock, count: int) -> list[Query]:
     """Queries of one who waits for each answer before the next: none ever waits for another."""
-    found = []
+    answered = []
     for _ in range(count):
         begin = clock.now()
         serve()
-        found.append(Query(begin, begin, clock.now()))
-    return found
+        answered.append(Query(begin, begin, clock.now()))
+    return answered
 
 
 def at_once(serve: Service, clock: Clock, count: int) -> list[Query]:

@@ -19,17 +19,17 @@ SATURATED = 0.95  # of a server's time: from there on, latencies grow with the l
 
 def unsound(record: Mapping[str, Any]) -> list[str]:
     """Rows that claim to have gone well without a query, and queries that can't have been."""
-    found = []
+    problems = []
     for index, row in enumerate(record["rows"]):
         where = f"record.rows[{index}]"
         if row["error"] is None and not row["processes"]:
-            found.append(f"{where}: no error, and no processes")
+            problems.append(f"{where}: no error, and no processes")
         for process in row["processes"]:
             if bool(process["parity"]["error"]) is bool(process["queries"]):
-                found.append(f"{where}: queries without parity, or parity without queries")
+                problems.append(f"{where}: queries without parity, or parity without queries")
             elif process["queries"]:
-                found += [f"{where}: {what}" for what in _impossible(process["queries"])]
-    return found
+                problems += [f"{where}: {what}" for what in _impossible(process["queries"])]
+    return problems
 
 
 def _impossible(asked: Mapping[str, list[int]]) -> list[str]:
@@ -60,12 +60,12 @@ def _pooled(row: Mapping[str, Any], end: str, begin: str) -> Array:
 
 def _percentiles(latencies: Array) -> Row:
     """In ms; None for those that need more queries."""
-    found: Row = {}
+    values: Row = {}
     for percent in (50, 90, 99):
         enough = percent == 50 or len(latencies) >= stats.needed(percent)
         value = float(np.percentile(latencies, percent)) / 1e6 if enough else None
-        found[f"p{percent}_ms"] = value
-    return found
+        values[f"p{percent}_ms"] = value
+    return values
 
 
 def _per_process(row: Mapping[str, Any]) -> tuple[float, float]:
@@ -94,27 +94,27 @@ def _waits(row: Mapping[str, Any]) -> Row:
 def _speed(row: Mapping[str, Any]) -> Row:
     latencies = _pooled(row, "ended", "scheduled")
     rate, busy = _per_process(row)
-    found: Row = {"queries": len(latencies), "processes": len(row["processes"])}
-    found |= {"images_per_s": rate, "busy": busy}
+    speed: Row = {"queries": len(latencies), "processes": len(row["processes"])}
+    speed |= {"images_per_s": rate, "busy": busy}
     # All images were there from the begin, so a pass' latency is no more than its place in line.
     if row["scenario"] != "offline":
-        found |= _percentiles(latencies)
+        speed |= _percentiles(latencies)
     if row["scenario"] == "server":
-        found |= _waits(row)
-    return found
+        speed |= _waits(row)
+    return speed
 
 
 def rows(record: Mapping[str, Any]) -> list[Row]:
     """A row per cell, scenario and load. One that failed has its error and no speed."""
-    found = []
+    table = []
     for entry in record["rows"]:
         row: Row = {key: entry[key] for key in ("scenario", "load", "rate", *LABELS, "error")}
         if not row["error"]:
             row |= _speed(entry)
-        found.append(row)
-    for row in found:
-        row["notes"] = [] if row["error"] else _notes(row, found)
-    return found
+        table.append(row)
+    for row in table:
+        row["notes"] = [] if row["error"] else _notes(row, table)
+    return table
 
 
 def _notes(row: Row, found: list[Row]) -> list[str]:

@@ -42,8 +42,8 @@ def _server(serve: Service, clock: Clock, job: Mapping[str, Any]) -> dict[str, A
     alone = [query.latency for query in queries.closed_loop(serve, clock, CAPACITY)]
     offered = job["rate"] or job["load"] * 1e9 / float(np.mean(alone))
     arrivals = queries.poisson(offered, job["queries"], [job["seed"], job["round"]])
-    found = queries.open_loop(serve, clock, arrivals.tolist())
-    return {"alone_ns": alone, "offered_per_s": offered, "queries": found}
+    answered = queries.open_loop(serve, clock, arrivals.tolist())
+    return {"alone_ns": alone, "offered_per_s": offered, "queries": answered}
 
 
 SCENARIOS = {
@@ -58,9 +58,9 @@ def play(serve: Service, clock: Clock, job: Mapping[str, Any]) -> dict[str, Any]
     """The job's scenario, as a record holds it."""
     for _ in range(WARM_UP):
         serve()
-    found = SCENARIOS[job["scenario"]].play(serve, clock, job)
-    found = {"alone_ns": None, "offered_per_s": None, **found}
-    return {**found, "queries": _columns(found["queries"])}
+    played = SCENARIOS[job["scenario"]].play(serve, clock, job)
+    played = {"alone_ns": None, "offered_per_s": None, **played}
+    return {**played, "queries": _columns(played["queries"])}
 
 
 def _columns(found: list[Query]) -> dict[str, list[int]]:

@@ -1,4 +1,7 @@
-"""A process that answers queries, alike in both frameworks: parity first. No framework here."""
+"""A process that answers queries, alike in both frameworks: parity first.
+
+This file imports no framework.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,9 @@ def answer(
 ) -> dict[str, Any]:
     """Parity of the first answer, then the job's scenario: a failing row is never timed.
 
-    ``make`` and ``to_array`` are as in ``worker.time_forward``. A query's images are on the device
-    when it comes, and its answer is there when the device has computed it. The garbage collector
-    stays on: what it takes is a part of a server's latency.
+    ``make`` and ``to_array`` are as in ``forward.worker.time_forward``. A query's images are on the
+    device when it comes, and its answer is there when the device has computed it. The garbage
+    collector stays on: what it takes is a part of a server's latency.
     """
     forward = make()
     output = to_array(forward())

@@ -21,11 +21,11 @@ ADDED = ("flops", "bytes", "difference_ms", *(f"{name}_ms" for name in FRAMEWORK
 
 def _samples(side: Mapping[str, Any], key: Key) -> list[np.ndarray[Any, Any]]:
     """One array of nanoseconds per process of a framework, for a step that passed in all."""
-    found = []
+    times = []
     for process in side["processes"]:
         by_key = {(step["name"], step["kind"]): step for step in process["steps"]}
-        found.append(np.array(by_key[key]["device_ns"]))
-    return found
+        times.append(np.array(by_key[key]["device_ns"]))
+    return times
 
 
 def _error(side: Mapping[str, Any], key: Key) -> str | None:
@@ -33,11 +33,11 @@ def _error(side: Mapping[str, Any], key: Key) -> str | None:
     if side["error"]:
         return str(side["error"])
     for process in side["processes"]:
-        said = [s["parity"]["error"] for s in process["steps"] if (s["name"], s["kind"]) == key]
-        if not said:
+        errors = [s["parity"]["error"] for s in process["steps"] if (s["name"], s["kind"]) == key]
+        if not errors:
             return "no such step was visited"
-        if said[0]:
-            return str(said[0])
+        if errors[0]:
+            return str(errors[0])
     return None
 
 
@@ -67,19 +67,19 @@ def _one_side(side: Mapping[str, Any], step: costs.Step, roof: roofs.Roof) -> Ro
 def _compared(record: Record, key: Key) -> Row:
     """Paddle's time over torch's, with its interval where there are processes enough for one."""
     torch, paddle = (_samples(side, key) for side in record["sides"])
-    found = stats.ratio(paddle, torch, paired=len(torch) == len(paddle))
+    ratio = stats.ratio(paddle, torch, paired=len(torch) == len(paddle))
     middle = stats.pooled_median(paddle), stats.pooled_median(torch)
     row: Row = {"difference_ms": (middle[0] - middle[1]) / 1e6, "ratio": middle[0] / middle[1]}
-    if found:
-        row |= {"ratio": found.value, "low": found.low, "high": found.high}
-        row |= {"verdict": found.verdict}
+    if ratio:
+        row |= {"ratio": ratio.value, "low": ratio.low, "high": ratio.high}
+        row |= {"verdict": ratio.verdict}
     return row
 
 
 def rows(record: Record) -> list[Row]:
     """A row per step, in execution order; what a framework failed at has its error, no time."""
     settings, roof = record["settings"], roofs.roof(record, "fp32")
-    found = []
+    table = []
     for step in costs.steps(settings["model"], settings["size"], settings["batch"]):
         row: Row = {"name": step.name, "kind": step.kind, "flops": step.flops, "bytes": step.bytes}
         row["bound"] = roof.shares(step.flops, step.bytes, 1.0)["bound"]
@@ -92,8 +92,8 @@ def rows(record: Record) -> list[Row]:
                 errors.append(f"{side['framework']}: {error}")
         if not errors:
             row |= _compared(record, (step.name, step.kind))
-        found.append({**row, "error": "; ".join(errors) or None})
-    return found
+        table.append({**row, "error": "; ".join(errors) or None})
+    return table
 
 
 def by_difference(found: Iterable[Row]) -> list[Row]:
@@ -109,13 +109,13 @@ def _summed(what: str, of: list[Row], roof: roofs.Roof) -> Row:
     """Several steps as one: their sums, and their shares of what the roof gives each of them."""
     row: Row = {"kind": what, "steps": len(of)}
     for name in ADDED:
-        if all(name in one for one in of):
-            row[name] = sum(one[name] for one in of)
+        if all(name in step for step in of):
+            row[name] = sum(step[name] for step in of)
     for name in FRAMEWORKS:
         if f"{name}_ms" not in row or roof.shares(1, 1, 1.0)["share_of_roof"] is None:
             continue
         # The least time that the roof allows each step, over what they took.
-        least = sum(one[f"{name}_share_of_roof"] * one[f"{name}_ms"] for one in of)
+        least = sum(step[f"{name}_share_of_roof"] * step[f"{name}_ms"] for step in of)
         row[f"{name}_share_of_roof"] = least / row[f"{name}_ms"]
     return row
 
@@ -142,26 +142,26 @@ def totals(record: Record) -> list[Row]:
     The whole pass has ``torch_between_ms`` and so on: what is lost between the steps, negative
     where a step alone is slower than in its place.
     """
-    found, roof = rows(record), roofs.roof(record, "fp32")
-    kinds = [[row for row in found if row["kind"] == kind] for kind in costs.KINDS]
-    made = [_summed(of[0]["kind"], of, roof) for of in kinds if of]
-    every = _summed("all steps", found, roof)
-    return [*made, every, _whole(record, every)]
+    steps, roof = rows(record), roofs.roof(record, "fp32")
+    kinds = [[row for row in steps if row["kind"] == kind] for kind in costs.KINDS]
+    sums = [_summed(of[0]["kind"], of, roof) for of in kinds if of]
+    every = _summed("all steps", steps, roof)
+    return [*sums, every, _whole(record, every)]
 
 
 def unsound(record: Record) -> list[str]:
     """Sides whose processes lack a step, or hold a time that parity does not allow, or none."""
-    wanted = costs.order(record["settings"]["model"])
-    found = []
+    expected = costs.order(record["settings"]["model"])
+    problems = []
     for index, side in enumerate(record["sides"]):
         where = f"record.sides[{index}]"
         if side["error"] is None and not side["processes"]:
-            found.append(f"{where}: no error, and no processes")
+            problems.append(f"{where}: no error, and no processes")
         for process in side["processes"]:
             held = (process, *process["steps"])
-            if any(bool(one["parity"]["error"]) == bool(one["device_ns"]) for one in held):
-                found.append(f"{where}: a time without parity, or parity without a time")
+            if any(bool(part["parity"]["error"]) == bool(part["device_ns"]) for part in held):
+                problems.append(f"{where}: a time without parity, or parity without a time")
             steps = [(step["name"], step["kind"]) for step in process["steps"]]
-            if process["device_ns"] and steps != wanted:
-                found.append(f"{where}: its steps are not those of the network")
-    return found
+            if process["device_ns"] and steps != expected:
+                problems.append(f"{where}: its steps are not those of the network")
+    return problems

@@ -1,4 +1,7 @@
-"""What both frameworks do alike with a network's steps: check each, then time it. None here."""
+"""What both frameworks share of a network's steps: each is checked, then timed.
+
+This file imports no framework.
+"""
 
 from __future__ import annotations
 
@@ -64,26 +67,26 @@ def _compared(output: Array, folder: str, name: str, kind: str) -> dict[str, Any
 
 def _steps(network: Network, device: Device, folder: str) -> list[dict[str, Any]]:
     """Every step on its real input: compared first, then timed by itself while the pass waits."""
-    found = []
+    visited = []
 
     def visit(name: str, kind: str, step: Step) -> None:
         parity = _compared(network.to_array(step()), folder, name, kind)
         times = None if parity["error"] else measure(step, device, STEP_PLAN)
         device_ns = times and times.samples["device_ns"]
-        found.append({"name": name, "kind": kind, "parity": parity, "device_ns": device_ns})
+        visited.append({"name": name, "kind": kind, "parity": parity, "device_ns": device_ns})
 
     network.walk(visit)
-    return found
+    return visited
 
 
 def _pooled(walks: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """The steps of several walks as one: all their samples, and the first parity that failed."""
-    found = []
+    pooled = []
     for same in zip(*walks, strict=True):
         parity = next((s["parity"] for s in same if s["parity"]["error"]), same[0]["parity"])
         device_ns = None if parity["error"] else [ns for s in same for ns in s["device_ns"]]
-        found.append({**same[0], "parity": parity, "device_ns": device_ns})
-    return found
+        pooled.append({**same[0], "parity": parity, "device_ns": device_ns})
+    return pooled
 
 
 def measure_steps(network: Network, device: Device, job: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Every step of ``paddle_impl``'s network by itself; the mirror of ``torch_layers.py``."""
+"""Every step of ``paddle_impl``'s network by itself; the mirror of ``steps_torch``."""
 
 from __future__ import annotations
 

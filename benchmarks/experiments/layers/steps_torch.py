@@ -1,4 +1,4 @@
-"""Every step of ``pytorch_impl``'s network by itself; the mirror of ``paddle_layers.py``."""
+"""Every step of ``pytorch_impl``'s network by itself; the mirror of ``steps_paddle``."""
 
 from __future__ import annotations
 

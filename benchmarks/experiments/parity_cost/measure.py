@@ -2,7 +2,8 @@
 
 Whole processes, warm files, interleaved over several rounds: ``python -m parity`` on a checkpoint
 and images, in float64 and float32 with every layer compared, over the sum of two scripts that do
-the same forward passes, one per framework, and compare nothing. This process imports neither.
+the same forward passes, one per framework, and compare nothing. This process imports neither
+framework.
 """
 
 from __future__ import annotations

@@ -45,10 +45,10 @@ def _process(name: str) -> dict[str, Any]:
 def _group() -> dict[str, Any]:
     """A run of all cells."""
     names = list(CELLS)
-    found: dict[str, list[Row]] = {name: [] for name in names}
+    processes: dict[str, list[Row]] = {name: [] for name in names}
     for turn, index in abba(len(names), ROUNDS):
-        found[names[index]].append({"round": turn, **_process(names[index])})
-    cells = [{"name": name, "percent": CELLS[name], "processes": found[name]} for name in names]
+        processes[names[index]].append({"round": turn, **_process(names[index])})
+    cells = [{"name": name, "percent": CELLS[name], "processes": processes[name]} for name in names]
     return {"cells": cells}
 
 
@@ -56,8 +56,8 @@ def measure(max_seconds: float, say: Say) -> record.Record:
     """As many groups as fit into ``max_seconds``, at least one. Raises WorkerError."""
     versions = {"numpy": metadata.version("numpy")}
     switches = {"threads": 1}
-    said: Row = {"versions": versions, "build": [], "switches": switches, "gpu": None}
-    context = record.context({"numpy": said}, "cpu", 1, SWITCHES)
+    description: Row = {"versions": versions, "build": [], "switches": switches, "gpu": None}
+    context = record.context({"numpy": description}, "cpu", 1, SWITCHES)
     groups: list[dict[str, Any]] = []
     begin, longest = time.monotonic(), 0.0
     while not groups or time.monotonic() - begin + longest <= max_seconds:

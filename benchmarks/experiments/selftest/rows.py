@@ -11,23 +11,6 @@ import numpy as np
 from benchmarks import stats
 from benchmarks.records.record import Record
 
-
-def unsound(record: Record) -> list[str]:
-    """Groups that lack a cell or have it twice, or whose cells' processes make no pairs."""
-    # which writes records through this module
-
-    rounds = list(range(record["settings"]["rounds"]))
-    found = []
-    for index, group in enumerate(record["groups"]):
-        where = f"record.groups[{index}]"
-        if sorted(cell["name"] for cell in group["cells"]) != sorted(CELLS):
-            found.append(f"{where}: its cells are not {', '.join(CELLS)}")
-        for cell in group["cells"]:
-            if [process["round"] for process in cell["processes"]] != rounds:
-                found.append(f"{where}: {cell['name']} has not one process per round")
-    return found
-
-
 Row = dict[str, Any]
 
 PLAIN, SAME = "plain", "same"
@@ -53,6 +36,20 @@ class Target:
 TARGETS = {SAME: Target(at_most=0.05), "3 %": None, "5 %": None, "10 %": Target(at_least=0.9)}
 
 
+def unsound(record: Record) -> list[str]:
+    """Groups that lack a cell or have it twice, or whose cells' processes make no pairs."""
+    rounds = list(range(record["settings"]["rounds"]))
+    problems = []
+    for index, group in enumerate(record["groups"]):
+        where = f"record.groups[{index}]"
+        if sorted(cell["name"] for cell in group["cells"]) != sorted(CELLS):
+            problems.append(f"{where}: its cells are not {', '.join(CELLS)}")
+        for cell in group["cells"]:
+            if [process["round"] for process in cell["processes"]] != rounds:
+                problems.append(f"{where}: {cell['name']} has not one process per round")
+    return problems
+
+
 def _samples(group: Mapping[str, Any], name: str) -> list[np.ndarray[Any, Any]]:
     (cell,) = (cell for cell in group["cells"] if cell["name"] == name)
     return [np.array(process["device_ns"]) for process in cell["processes"]]
@@ -60,9 +57,9 @@ def _samples(group: Mapping[str, Any], name: str) -> list[np.ndarray[Any, Any]]:
 
 def compared(group: Mapping[str, Any], name: str) -> stats.Ratio:
     """A cell of a group against its plain one."""
-    found = stats.ratio(_samples(group, name), _samples(group, PLAIN), paired=True)
-    assert found is not None  # the schema asks for enough processes
-    return found
+    ratio = stats.ratio(_samples(group, name), _samples(group, PLAIN), paired=True)
+    assert ratio is not None  # the schema asks for enough processes
+    return ratio
 
 
 def verdict(group: Mapping[str, Any], name: str) -> str:
@@ -76,11 +73,11 @@ def _is_called(group: Mapping[str, Any], name: str) -> bool:
     return said != "no difference" if name == SAME else said == "slower"
 
 
-def rates(found: Mapping[str, Any]) -> list[Row]:
+def rates(record: Mapping[str, Any]) -> list[Row]:
     """A row per amount of work: how many groups were called a difference, and the targets."""
     rows = []
     for name, target in TARGETS.items():
-        groups = found["groups"]
+        groups = record["groups"]
         called = sum(_is_called(group, name) for group in groups)
         low, high = stats.wilson(called, len(groups))
         share = called / len(groups)
@@ -93,6 +90,6 @@ def rates(found: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
-def missed(found: Mapping[str, Any]) -> list[str]:
+def missed(record: Mapping[str, Any]) -> list[str]:
     """Names of the rows whose target was missed by more than chance."""
-    return [row["name"] for row in rates(found) if row["reached"] == "no"]
+    return [row["name"] for row in rates(record) if row["reached"] == "no"]

@@ -1,4 +1,7 @@
-"""What the processes of both frameworks do alike when several run at once. No framework here."""
+"""What the processes of both frameworks share when several run at once: passes after a barrier.
+
+This file imports no framework.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One of several Paddle processes that run forward passes at once; mirror of ``torch_ranks.py``.
+"""One of several Paddle processes that run forward passes at once; mirror of ``ranks_torch``.
 
 ``paddle.distributed.launch`` starts them, each with a GPU of its own or on the CPU:
 ``-m benchmarks.experiments.throughput.ranks_paddle JOB``.

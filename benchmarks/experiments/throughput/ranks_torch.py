@@ -1,4 +1,4 @@
-"""One of several torch processes that run forward passes at once; mirror of ``paddle_ranks.py``.
+"""One of several torch processes that run forward passes at once; mirror of ``ranks_paddle``.
 
 ``torchrun`` starts them, each with a GPU of its own or on the CPU:
 ``-m benchmarks.experiments.throughput.ranks_torch JOB``.
@@ -26,11 +26,11 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     device, place = models_torch.set_up(job), models_torch.PLACES[job["device"]]
     model = models_torch.build_ours(job["weights"], job["model"]).to(place)
     images = to_tensor(worker.load_images(job)).to(place)
-    found = ranks.passes(
+    result = ranks.passes(
         lambda: model(images), lambda y: y.float().cpu().numpy(), device, dist.barrier, job
     )
     dist.destroy_process_group()
-    return found
+    return result
 
 
 if __name__ == "__main__":

@@ -7,20 +7,22 @@ from typing import Any
 
 import numpy as np
 
+Record = Mapping[str, Any]
+
 
 def unsound(record: Record) -> list[str]:
     """Rows that claim to have gone well without a run; runs that lack a rank or ran backward."""
-    found = []
+    problems = []
     for index, row in enumerate(record["rows"]):
         where = f"record.rows[{index}]"
         if row["error"] is None and not row["runs"]:
-            found.append(f"{where}: no error, and no runs")
+            problems.append(f"{where}: no error, and no runs")
         for run in row["runs"]:
             if len(run["ranks"]) != row["workers"]:
-                found.append(f"{where}: {len(run['ranks'])} ranks of {row['workers']} processes")
+                problems.append(f"{where}: {len(run['ranks'])} ranks of {row['workers']} processes")
             if any(rank["end_ns"] <= rank["begin_ns"] for rank in run["ranks"]):
-                found.append(f"{where}: a rank ended before it began")
-    return found
+                problems.append(f"{where}: a rank ended before it began")
+    return problems
 
 
 def images_per_second(ranks: Sequence[Mapping[str, Any]], batch: int, passes: int) -> float:
@@ -30,9 +32,9 @@ def images_per_second(ranks: Sequence[Mapping[str, Any]], batch: int, passes: in
     return len(ranks) * batch * passes * 1e9 / (end - begin)
 
 
-def speeds(found: Mapping[str, Any], row: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+def speeds(record: Mapping[str, Any], row: Mapping[str, Any]) -> np.ndarray[Any, Any]:
     """Images per second of every run of a row."""
-    settings = found["settings"]
+    settings = record["settings"]
     return np.array(
         [
             images_per_second(run["ranks"], settings["batch"], settings["passes"])
@@ -41,24 +43,21 @@ def speeds(found: Mapping[str, Any], row: Mapping[str, Any]) -> np.ndarray[Any, 
     )
 
 
-def scaling(found: Mapping[str, Any], row: Mapping[str, Any]) -> float | None:
+def scaling(record: Mapping[str, Any], row: Mapping[str, Any]) -> float | None:
     """The row's speed over what as many of its framework's single processes would give.
 
     1: they don't disturb each other. None for a single process, and where one of the two failed.
     """
-    alone = next(r for r in found["rows"] if r["framework"] == row["framework"])
+    alone = next(r for r in record["rows"] if r["framework"] == row["framework"])
     if row["workers"] == 1 or row["error"] or alone["error"]:
         return None
-    one = float(np.median(speeds(found, alone)))
-    return float(np.median(speeds(found, row)) / (row["workers"] * one))
-
-
-Record = Mapping[str, Any]
+    speed_alone = float(np.median(speeds(record, alone)))
+    return float(np.median(speeds(record, row)) / (row["workers"] * speed_alone))
 
 
 def rows(record: Record) -> list[dict[str, Any]]:
     """A row per framework and number of processes; one that failed has its error and no speed."""
-    found = []
+    table = []
     for row in record["rows"]:
         line: dict[str, Any] = {key: row[key] for key in ("framework", "workers")}
         if not row["error"]:
@@ -66,5 +65,5 @@ def rows(record: Record) -> list[dict[str, Any]]:
             line |= {"images_per_s": float(np.median(each))}
             line |= {"low": float(each.min()), "high": float(each.max())}
             line |= {"scaling": scaling(record, row), "runs": len(each)}
-        found.append({**line, "error": row["error"]})
-    return found
+        table.append({**line, "error": row["error"]})
+    return table

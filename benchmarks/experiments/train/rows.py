@@ -21,9 +21,9 @@ def unsound(record: Record) -> list[str]:
         where = f"record.rows[{index}]"
         if row["error"] is not None:
             continue
-        for part, wanted in (("processes", "rounds"), ("accuracies", "seeds")):
-            if len(row[part]) != settings[wanted]:
-                problems.append(f"{where}: {len(row[part])} {part} of {settings[wanted]}")
+        for part, count in (("processes", "rounds"), ("accuracies", "seeds")):
+            if len(row[part]) != settings[count]:
+                problems.append(f"{where}: {len(row[part])} {part} of {settings[count]}")
     return problems
 
 
@@ -64,7 +64,7 @@ def targets(record: Mapping[str, Any]) -> list[Row]:
     """
     settings = record["settings"]
     images = settings["batch"] * settings["steps"]
-    found = []
+    table = []
     for entry in record["rows"]:
         row = _labels(entry)
         if not entry["error"]:
@@ -75,8 +75,8 @@ def targets(record: Mapping[str, Any]) -> list[Row]:
                 over = f"{kind}_over_bare"
                 row |= _ratio(over, entry, "bare", entry, kind)
                 row[f"{kind}_reached"] = _reached(row, over, settings[f"least_{kind}"])
-        found.append(row)
-    return found
+        table.append(row)
+    return table
 
 
 def gains(record: Mapping[str, Any]) -> list[Row]:
@@ -85,12 +85,12 @@ def gains(record: Mapping[str, Any]) -> list[Row]:
     The first mode's own gain is 1, without an interval.
     """
     firsts: dict[str, Row] = {}
-    found = []
+    table = []
     for row in record["rows"]:
         first = firsts.setdefault(row["framework"], row)
         gain = {"gain": 1.0} if row is first else _ratio("gain", first, "loop", row, "loop")
-        found.append({**_labels(row), **gain, **_accuracy(row, first)})
-    return found
+        table.append({**_labels(row), **gain, **_accuracy(row, first)})
+    return table
 
 
 def _accuracy(row: Row, first: Row) -> Row:

@@ -1,4 +1,7 @@
-"""What a process of ``python -m benchmarks train`` does in either framework. No framework here."""
+"""What the processes of ``python -m benchmarks train`` share: three kinds of blocks, by turns.
+
+This file imports no framework.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,8 @@ from training.loop import epochs
 from training.loop.epochs import draw
 from training.loop.side import How
 
-Made = list[tuple[np.ndarray, np.ndarray]]
-Bare = Callable[[dict[str, Any], How, Made], Callable[[], float]]
+Batches = list[tuple[np.ndarray, np.ndarray]]
+Bare = Callable[[dict[str, Any], How, Batches], Callable[[], float]]
 LOOP, BARE, FEED = "loop", "bare", "feed"
 
 
@@ -49,18 +52,19 @@ def _time(call: Callable[[], Any]) -> int:
 
 
 def measure(make: epochs.Make, bare: Bare, job: dict[str, Any]) -> dict[str, list[int]]:
-    """Nanoseconds of an epoch of ``job["steps"]`` steps, ``job["repeats"]`` times for each of
+    """Nanoseconds of an epoch, ``job["repeats"]`` times for each of three that take turns.
 
-    the training's own loop with its data path, progress and bookkeeping (without evaluation and
-    checkpoint), the bare loop, and the data path alone. They take turns, forward and backward. Not
-    timed is a first epoch of each, whose losses have to be equal; raises RuntimeError.
+    The three are the training's own loop with its data path, progress and bookkeeping (without
+    evaluation and checkpoint), the bare loop, and the data path alone; an epoch has
+    ``job["steps"]`` steps. A first epoch of each is not timed: raises RuntimeError where the two
+    loops' losses differ.
     """
     settings, how = job["settings"], How(**job["how"])
     part = images(settings["batch"] * job["steps"], settings["seed"])
     side, state = make(settings, how), epochs.begin(settings)
     side.put(state.weights, {})
 
-    def feed() -> Made:
+    def feed() -> Batches:
         return list(batches.epoch(part, settings["batch"], settings["seed"], 0))
 
     calls: dict[str, Callable[[], Any]] = {
@@ -68,10 +72,10 @@ def measure(make: epochs.Make, bare: Bare, job: dict[str, Any]) -> dict[str, lis
         BARE: bare(settings, how, feed()),
         FEED: feed,
     }
-    found: dict[str, list[int]] = {name: [] for name in calls}
+    times: dict[str, list[int]] = {name: [] for name in calls}
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
         _check(calls[LOOP](), calls[BARE]())
         for turn in range(job["repeats"]):
             for name in list(calls)[:: -1 if turn % 2 else 1]:
-                found[name].append(_time(calls[name]))
-    return found
+                times[name].append(_time(calls[name]))
+    return times

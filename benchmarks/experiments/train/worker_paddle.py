@@ -1,4 +1,4 @@
-"""A process that times a training's steps in Paddle; mirror of ``train_torch``."""
+"""A process that times a training's steps in Paddle; mirror of ``worker_torch``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training.loop.side import How
 from training.loop.side_paddle import PaddleSide
 
 
-def bare(settings: dict[str, Any], how: How, made: worker.Made) -> Callable[[], float]:
+def bare(settings: dict[str, Any], how: How, arrays: worker.Batches) -> Callable[[], float]:
     """What anyone would write: the same network and SGD on tensors that are there already.
 
     A call does an epoch, and says the mean loss.
@@ -26,7 +26,7 @@ def bare(settings: dict[str, Any], how: How, made: worker.Made) -> Callable[[], 
         settings["rate"], settings["momentum"], model.parameters(),
         weight_decay=settings["weight_decay"],
     )  # fmt: skip
-    batches = [(paddle.to_tensor(images), paddle.to_tensor(labels)) for images, labels in made]
+    batches = [(paddle.to_tensor(images), paddle.to_tensor(labels)) for images, labels in arrays]
 
     def epoch() -> float:
         model.train()

@@ -1,4 +1,4 @@
-"""A process that times a training's steps in PyTorch; mirror of ``train_paddle``."""
+"""A process that times a training's steps in PyTorch; mirror of ``worker_paddle``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from training.loop.side import How
 from training.loop.side_torch import TorchSide
 
 
-def bare(settings: dict[str, Any], how: How, made: worker.Made) -> Callable[[], float]:
+def bare(settings: dict[str, Any], how: How, arrays: worker.Batches) -> Callable[[], float]:
     """What anyone would write: the same network and SGD on tensors that are there already.
 
     A call does an epoch, and says the mean loss.
@@ -28,7 +28,7 @@ def bare(settings: dict[str, Any], how: How, made: worker.Made) -> Callable[[], 
         model.parameters(), settings["rate"], settings["momentum"],
         weight_decay=settings["weight_decay"],
     )  # fmt: skip
-    batches = [(_images(images, layout), torch.from_numpy(labels)) for images, labels in made]
+    batches = [(_images(images, layout), torch.from_numpy(labels)) for images, labels in arrays]
     mixed = how.precision == "bfloat16"
 
     def epoch() -> float:

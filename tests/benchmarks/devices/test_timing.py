@@ -193,7 +193,7 @@ def test_a_gpu_is_described_alike_and_its_absence_is_none(monkeypatch):
     }
     for name, answer in answers.items():
         monkeypatch.setattr(name, lambda *_, answer=answer: answer)
-    layers = [importlib.import_module(f"benchmarks.{name}_device") for name in LAYERS]
+    layers = [importlib.import_module(f"benchmarks.devices.device_{name}") for name in LAYERS]
     said = [layer.describe() for layer in layers]
     assert [list(description) for description in said] == [["name", "cuda", "cudnn"]] * 2
     assert {(description["name"], description["cudnn"]) for description in said} == {
@@ -208,9 +208,9 @@ FIVE = {"describe", "synchronise", "record", "elapsed_ns", "memory_peaks"}
 
 
 @pytest.mark.filterwarnings("ignore:No ccache found:UserWarning")
-@pytest.mark.parametrize("name", ["cpu_device", "torch_device", "paddle_device"])
+@pytest.mark.parametrize("name", ["device_cpu", "device_torch", "device_paddle"])
 def test_every_device_layer_has_the_same_five_functions(name):
-    layer = importlib.import_module(f"benchmarks.{name}")
+    layer = importlib.import_module(f"benchmarks.devices.{name}")
     own = {
         key
         for key, value in vars(layer).items()

@@ -114,7 +114,7 @@ def test_a_reference_without_content_passes_nothing(value):
         (["--modes", "onednn"], "pytorch_impl has no such mode, precision or layout; its modes:"),
         (["--precisions", "int8"], "unknown 'int8': choose from fp32, tf32,"),
         (["--max-seconds", "0"], "'0' must be above 0"),
-        (["--max-seconds", "nan"], "'nan' must be above 0"),
+        (["--max-seconds", "nan"], "'nan' must be a number"),
         (["run"], "required: SUITE"),
         (["run", "nothing"], "a file, or one of cifar, classics, cpu, gpu,"),
         (["run", "pyproject.toml"], "pyproject.toml: no [[cells]]"),
