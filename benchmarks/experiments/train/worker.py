@@ -15,7 +15,7 @@ from training.data import batches
 from training.data.cifar import CLASSES, SIDE, Cifar
 from training.loop import epochs
 from training.loop.epochs import draw
-from training.loop.side import How
+from training.loop.side import How, Make
 
 Made = list[tuple[np.ndarray, np.ndarray]]
 Bare = Callable[[dict[str, Any], How, Made], Callable[[], float]]
@@ -48,7 +48,7 @@ def _time(call: Callable[[], Any]) -> int:
     return time.perf_counter_ns() - begin
 
 
-def measure(make: epochs.Make, bare: Bare, job: dict[str, Any]) -> dict[str, list[int]]:
+def measure(make: Make, bare: Bare, job: dict[str, Any]) -> dict[str, list[int]]:
     """Nanoseconds of an epoch of ``job["steps"]`` steps, ``job["repeats"]`` times for each of
 
     the training's own loop with its data path, progress and bookkeeping (without evaluation and
