@@ -7,6 +7,7 @@ from paddle_impl.network import Network
 from paddle_impl.optimize import optimize
 from paddle_impl.resnet import ResNet
 from paddle_impl.summary import summary
+from weight_port import __version__
 
 resnet18 = MODELS["resnet18"]
 resnet34 = MODELS["resnet34"]
@@ -79,6 +80,7 @@ __all__ = [
     "MODELS",
     "Network",
     "ResNet",
+    "__version__",
     "alexnet",
     "alexnet_lrn",
     "alexnet_owt",

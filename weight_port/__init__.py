@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+__version__ = "0.1.0"  # of all the packages; pyproject.toml takes it from here
+
 if TYPE_CHECKING:
     from weight_port.conversion.convert import check, convert
     from weight_port.conversion.convert_file import convert_file

@@ -16,7 +16,7 @@ from pathlib import Path
 from weight_port.dialects.keys import DIALECTS
 from weight_port.errors import WeightPortError
 from weight_port.formats.table import FORMATS, WRITABLE
-from weight_port.terminal import plain, say_json, until_closed
+from weight_port.terminal import add_version, plain, say_json, until_closed
 
 _SOURCE = (
     f"a file, a folder, a .tar archive, or archive.tar/what/is/in/it; formats: {', '.join(FORMATS)}"
@@ -29,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="weight-port",
         description="Carry ResNet weights between Paddle and PyTorch, without either installed.",
     )
+    add_version(parser)
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON document")
     common.add_argument("--debug", action="store_true", help="show where an error came from")

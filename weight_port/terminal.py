@@ -45,6 +45,13 @@ def _strict(value: Any) -> Any:
     return value
 
 
+def add_version(parser: argparse.ArgumentParser) -> None:
+    """Have a command line answer ``--version``."""
+    from weight_port import __version__
+
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+
+
 def until_closed(command: Callable[[], int]) -> int:
     """The command's exit status; 141, and no word more, once nobody reads stdout (``| head``).
 
