@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("models", nargs="+", metavar="MODEL", choices=list(arch.ARCHITECTURES),
                         help="see --list")  # fmt: skip
     parser.add_argument("--list", action=_List, nargs=0, help="list the networks")
+    terminal.add_version(parser)
     _add_given(parser)
     parser.add_argument("--torch-weights", type=Path, metavar="FILE",
                         help="your port: PyTorch loads this one, Paddle the other")  # fmt: skip
@@ -133,6 +134,7 @@ def _dump(arguments: Sequence[str]) -> int:
     parser.add_argument("framework", choices=FRAMEWORKS)
     parser.add_argument("model", choices=list(arch.ARCHITECTURES), metavar="MODEL")
     parser.add_argument("out", type=Path, metavar="DIR", help="a new folder")
+    terminal.add_version(parser)
     _add_given(parser)
     args = parser.parse_args(arguments)
     if args.weights is None:
@@ -154,6 +156,7 @@ def _compare(arguments: Sequence[str]) -> int:
     """Compare a dump of each framework."""
     parser = argparse.ArgumentParser(prog="python -m parity compare", description=_compare.__doc__)
     parser.add_argument("dumps", type=Path, nargs=2, metavar="DUMP")
+    terminal.add_version(parser)
     _add_shown(parser)
     args = parser.parse_args(arguments)
     return _show(dumps.compare(tuple(args.dumps), terminal.progress), args)

@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m parity.photographs", description=__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR", help="made if absent")
+    terminal.add_version(parser)
     args = parser.parse_args(arguments)
     errors = (ImportError, OSError)
     return terminal.run("parity.photographs", lambda: _save(args.folder), errors)

@@ -143,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--framework", choices=list(WORKERS), default="paddle")
     add("--seed", type=terminal.whole(0), default=0)
     add("--force", action="store_true", help="replace FILE")
+    terminal.add_version(parser)
     return parser
 
 

@@ -168,6 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     add("models", nargs="*", metavar="MODEL", help="every network, if none is named")
     add("--out", type=Path, required=True, metavar="FILE")
     add("--add", action="store_true", help="keep FILE's rows of networks that are not run")
+    terminal.add_version(parser)
     return parser
 
 

@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", choices=MODELS, metavar="NAME", help=", ".join(MODELS))
     add_settings(parser)
     parser.epilog = in_words(DEFAULTS)
+    terminal.add_version(parser)
     return parser
 
 

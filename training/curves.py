@@ -121,6 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("runs", type=Path, nargs="+", metavar="DIR", help=f"a training's, with its {LOG}")
     add("--out", type=Path, metavar="DIR", help="for the pictures (default: the first training's)")
+    terminal.add_version(parser)
     args = parser.parse_args(arguments)
     errors = (TrainingError, WeightPortError, ImportError, OSError)
     return terminal.run("training.curves", lambda: _draw(args), errors)

@@ -81,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (out, back):
         command.add_argument("--framework", choices=list(launch.MODULES), required=True)
         command.add_argument("--force", action="store_true", help="replace what --out names")
+    terminal.add_version(parser)
     return parser
 
 

@@ -87,6 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help=f"how many, a multiple of {_COLUMNS} (default: 400)")  # fmt: skip
     add("--out", type=Path, required=True, metavar="PNG")
     add("--force", action="store_true", help="replace PNG")
+    terminal.add_version(parser)
     args = parser.parse_args(arguments)
     errors = (DataError, WeightPortError, OSError)
     return terminal.run("training.sheet", lambda: _write(args), errors)

@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--force", action="store_true", help="replace DIR")
+    terminal.add_version(parser)
     args = parser.parse_args(arguments)
     left = "the same command continues a download"
     errors = (DataError, WeightPortError, OSError)

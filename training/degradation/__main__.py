@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--threads", type=terminal.whole(1), default=available_threads())
     settings.add_settings(parser)
     parser.epilog = settings.in_words(_DEFAULTS)
+    terminal.add_version(parser)
     return parser
 
 

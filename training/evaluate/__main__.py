@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="needed where several networks have the file's tensors and it doesn't say which it is",
     )
+    terminal.add_version(parser)
     return parser
 
 
