@@ -18,23 +18,29 @@ class ImageError(Exception):
 
 
 def find(paths: Sequence[Path]) -> list[Path]:
-    """The image files among ``paths`` and in the folders among them, sorted within a folder."""
-    found: list[Path] = []
+    """The image files among ``paths`` and in the folders among them, sorted within a folder.
+
+    Raises ImageError for a path that does not exist, or a folder without images.
+    """
+    files: list[Path] = []
     for path in paths:
         if path.is_dir():
             inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
             if not inside:
                 raise ImageError(f"{path}: no images in it ({', '.join(SUFFIXES)})")
-            found += inside
+            files += inside
         elif path.is_file():
-            found.append(path)
+            files.append(path)
         else:
             raise ImageError(f"{path}: no such file or folder")
-    return found
+    return files
 
 
 def load(path: Path, size: int = 224) -> np.ndarray:
-    """One image as float32 (3, size, size): short side to 8/7 of size, centre crop, normalised."""
+    """One image as float32 (3, size, size): short side to 8/7 of size, centre crop, normalised.
+
+    Raises ImageError where the file is no image that Pillow reads.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -56,7 +62,7 @@ def batch(paths: Sequence[Path], size: int = 224) -> np.ndarray:
     return np.stack([load(path, size) for path in find(paths)])
 
 
-def made(count: int, channels: int, size: int, seed: int) -> np.ndarray:
+def synthetic(count: int, channels: int, size: int, seed: int) -> np.ndarray:
     """A stand-in for photographs: float32 (count, channels, size, size), equal for equal seeds.
 
     Soft shapes with a little noise, normalised like images: neighbours are alike, as in

@@ -1,4 +1,4 @@
-"""The machine behind a record, which a reader needs to judge its figures; and the file it is in."""
+"""The machine on which a record was made: a reader needs it to judge the record's figures."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def output(*command: str) -> str:
     if not shutil.which(command[0]):
         return ""
     folder = Path(__file__).parent
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
+    process = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return process.stdout.strip() if process.returncode == 0 else ""
 
 
 def commit() -> dict[str, Any] | None:
@@ -79,27 +79,28 @@ def system() -> dict[str, Any]:
 _PACKAGES = {"torch": ("torch",), "paddle": ("paddlepaddle", "paddlepaddle-gpu")}
 
 
-def made(*frameworks: str) -> dict[str, Any]:
-    """When, from which commit and where: of every record, whatever else it says.
+def context(*frameworks: str) -> dict[str, Any]:
+    """When, from which commit and where: what every record has, whatever else it holds.
 
-    Of the frameworks that are named, and then of NumPy, the versions that are installed too.
+    With the installed versions of the named frameworks and of NumPy, if any are named. Its schema
+    is ``machine.schema.json``.
     """
     versions = {"versions": _versions(frameworks)} if frameworks else {}
     return {"date": date(), "commit": commit(), "system": system(), **versions}
 
 
 def _versions(frameworks: tuple[str, ...]) -> dict[str, str]:
-    found = {}
+    versions = {}
     for package in (*(name for one in frameworks for name in _PACKAGES[one]), "numpy"):
         try:
-            found[package] = metadata.version(package)
+            versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
-def said(context: Mapping[str, Any]) -> str:
-    """What ``made`` says with versions, in one line: processor, cores, versions, date."""
+def summary(context: Mapping[str, Any]) -> str:
+    """A ``context`` with versions in one line: processor, cores, versions, date."""
     system = context["system"]
     software = ", ".join(f"{name} {version}" for name, version in context["versions"].items())
     return f"{system['cpu']}, {system['cores']} cores. {software}. {context['date']}."

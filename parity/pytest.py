@@ -1,4 +1,4 @@
-"""Hold any pair of modules or functions equal in your own tests.
+"""A pytest plugin: check in your own tests that two modules or functions give equal outputs.
 
 ::
 
@@ -74,15 +74,15 @@ def _watched(module: Any, framework: str, names: Sequence[str]) -> Iterator[Arra
     inner = dict(getattr(module, walk)())
     if unknown := [name for name in names if name not in inner]:
         raise ValueError(f"no module {unknown[0]!r} in the {framework} one: {', '.join(inner)}")
-    found: Arrays = {}
+    outputs: Arrays = {}
 
     def keep(name: str) -> Callable[..., None]:
         # A copy: an operation in place may change the tensor next.
-        return lambda _module, _inputs, output: found.update({name: _array(output, name).copy()})
+        return lambda _module, _inputs, output: outputs.update({name: _array(output, name).copy()})
 
     hooks = [getattr(inner[name], hook)(keep(name)) for name in names]
     try:
-        yield found
+        yield outputs
     finally:
         for handle in hooks:
             handle.remove()
@@ -95,18 +95,18 @@ def _call(side: Any, names: Sequence[str], inputs: Sequence[np.ndarray]) -> Arra
         if names:
             raise ValueError("names= goes with two modules: a function has none")
         return {OUTPUT: _array(side(*inputs), OUTPUT)}
-    with _watched(side, framework, names) as found:
+    with _watched(side, framework, names) as outputs:
         result = side(*(_tensor(framework, array) for array in inputs))
-    return {**found, OUTPUT: _array(result, OUTPUT)}
+    return {**outputs, OUTPUT: _array(result, OUTPUT)}
 
 
 def _wide(side: Any) -> Any:
-    """The same in float64: a copy of a module; a function takes what it is given."""
+    """A module's copy in float64; a function itself, which computes in its inputs' dtype."""
     framework = _framework(side)
     if not framework:
         return side
-    made = copy.deepcopy(side)
-    return made.double() if framework == "torch" else made.to(dtype="float64")
+    wide = copy.deepcopy(side)
+    return wide.double() if framework == "torch" else wide.to(dtype="float64")
 
 
 def _to_float64(inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -129,21 +129,21 @@ def compare_modules(
     inputs: np.ndarray | Sequence[np.ndarray],
     names: Mapping[str, str] | None = None,
 ) -> list[Comparison]:
-    """What ``assert_parity`` judges: the named submodules in order, then the output."""
+    """The comparisons of the named submodules in order, and then of the output."""
     arrays = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
     names = names or {}
     precision = _precision(arrays)
-    mine = _call(first, list(names), arrays)
-    theirs = _call(second, list(names.values()), arrays)
-    reference = theirs
+    first_outputs = _call(first, list(names), arrays)
+    second_outputs = _call(second, list(names.values()), arrays)
+    reference = second_outputs
     if precision != "float64":
         reference = _call(_wide(second), list(names.values()), _to_float64(arrays))
     pairs = [*names.items(), (OUTPUT, OUTPUT)]
     return [
         compare(
             a if a == b else f"{a} / {b}",
-            mine.get(a),
-            theirs.get(b),
+            first_outputs.get(a),
+            second_outputs.get(b),
             _checked(reference.get(b), b),
             precision,
         )
@@ -160,7 +160,7 @@ def _checked(reference: np.ndarray | None, name: str) -> np.ndarray | None:
     return reference
 
 
-def summary(found: Sequence[Comparison]) -> str:
+def summary(comparisons: Sequence[Comparison]) -> str:
     """The comparisons as a table, and the first that differs."""
     rows = [
         [
@@ -170,11 +170,11 @@ def summary(found: Sequence[Comparison]) -> str:
             *(f"{value:.1e}" for value in (output.torch_error, output.paddle_error)),
             "equal" if output.passed else "DIFFERENT",
         ]
-        for output in found
+        for output in comparisons
     ]
     headers = ("output", "shape", "max abs", "relative L2", "allowed", "first's error",
                "second's error", "verdict")  # fmt: skip
-    wrong = [output for output in found if not output.passed]
+    wrong = [output for output in comparisons if not output.passed]
     last = f"first that differs: {wrong[0].name}: {wrong[0].problem}" if wrong else "EQUAL"
     table = tabulate(rows, headers=headers, disable_numparse=True)
     return f"{table}\nerrors: relative L2 from the second in float64\n{last}"
@@ -186,21 +186,21 @@ def assert_parity(
     inputs: np.ndarray | Sequence[np.ndarray],
     names: Mapping[str, str] | None = None,
 ) -> list[Comparison]:
-    """Fail, with the table of what differs, unless both give equal outputs; returns the rows.
+    """Fail, with the table of comparisons, unless both give equal outputs; returns the comparisons.
 
     ``first`` and ``second`` are modules of torch or Paddle, or functions of NumPy arrays that
     return an array or tensor; ``inputs`` one array or several, whose precision is that of the
     comparison. ``names`` maps submodules of the first to those of the second, in the order of
-    execution. Modules run as they are: in evaluation mode, if that is what is meant. The tolerance
+    execution. Modules run as they are: put them into evaluation mode yourself. The tolerance
     is ``parity.comparison.precision``'s: rounding is measured against the second in float64.
 
     Raises AssertionError; ValueError and TypeError for what can't be compared.
     """
     __tracebackhide__ = True
-    found = compare_modules(first, second, inputs, names)
-    if not all(output.passed for output in found):
-        pytest.fail(summary(found), pytrace=False)
-    return found
+    comparisons = compare_modules(first, second, inputs, names)
+    if not all(output.passed for output in comparisons):
+        pytest.fail(summary(comparisons), pytrace=False)
+    return comparisons
 
 
 @pytest.fixture

@@ -29,14 +29,14 @@ class RecordError(Exception):
 @cache
 def schema(path: Path) -> dict[str, Any]:
     """The JSON Schema in a file of this suite."""
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document
 
 
 def version(path: Path) -> int:
     """The version of the records that a schema file describes: the only one that it takes."""
-    found: int = schema(path)["properties"]["schema"]["const"]
-    return found
+    number: int = schema(path)["properties"]["schema"]["const"]
+    return number
 
 
 @cache
@@ -54,7 +54,7 @@ def _validator(path: Path) -> Draft202012Validator:
 
 
 def _place(path: Iterable[str | int]) -> str:
-    """Where in a record: "record.cells[1].batch"."""
+    """Where something is in a record: "record.cells[1].batch"."""
     return "record" + "".join(f"[{k}]" if isinstance(k, int) else f".{k}" for k in path)
 
 
@@ -70,15 +70,31 @@ def problems(record: Any, path: Path) -> list[str]:
     return [
         f"{_place(error.absolute_path)}: {_shown(error.instance)}, but its {error.validator} "
         f"should be {error.validator_value}"
-        for error in _validator(path).iter_errors(record)
+        for error in _validator(path.resolve()).iter_errors(record)
     ]
 
 
-def refuse(found: list[str], where: str, what: str) -> None:
-    """Raises RecordError that lists the first of the problems ``found``, if there are any."""
-    if found:
-        more = f"\n  and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        raise RecordError(f"{where}: {what}:\n  " + "\n  ".join(found[:_SHOWN]) + more)
+def refuse(problems: list[str], where: str, what: str) -> None:
+    """Raises RecordError that lists the first of the ``problems``, if there are any."""
+    if problems:
+        more = f"\n  and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        raise RecordError(f"{where}: {what}:\n  " + "\n  ".join(problems[:_SHOWN]) + more)
+
+
+def check(record: Any, schema_file: Path, where: object, what: str) -> None:
+    """Raises RecordError that lists where ``record`` is not as its schema says.
+
+    ``where`` is the file it is in, or is to be written to; ``what`` names the kind: "record of a
+    survey".
+    """
+    refuse(problems(record, schema_file), str(where), f"no {what}")
+
+
+def read(path: Path, schema_file: Path, what: str) -> Record:
+    """The record in a file. Raises RecordError for any other file; ``what``: see ``check``."""
+    record: Record = load(path)
+    check(record, schema_file, path, what)
+    return record
 
 
 def load(path: Path) -> Any:

@@ -1,35 +1,34 @@
-"""Weights for a network nobody trained: seeded, then calibrated so that outputs mean something.
+"""Weights of a network that nobody trained: drawn from a seed, calibrated on images.
 
-A random ResNet-152 blows its activations up or down; with the batch norms' statistics taken from
-a batch, every layer sees values near 1 and a comparison says what it would for trained weights.
-``python -m parity.seeded resnet50 --images DIR --out FILE.pdparams``
+``python -m parity.seeded resnet50 --images DIR --out FILE.pdparams``. In a ResNet-152 of random
+weights activations explode or vanish. With the batch norms' statistics taken from a batch, every
+layer gets values near 1, and a comparison says what it would say for trained weights.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 import weight_port
 from parity import images
-from parity.workers.launch import WorkerError, run_worker
-from weight_port import arch
-from weight_port.formats import safetensors
+from parity.workers.launch import WORKERS, WorkerError, run_worker
+from weight_port import arch, terminal
 from weight_port.storage import disk
 
-WORKERS = {"torch": "parity.workers.worker_torch", "paddle": "parity.workers.worker_paddle"}
 SUFFIX = {"torch": ".pth", "paddle": ".pdparams"}
 
 
-def start(parameter: arch.Parameter, random: np.random.Generator) -> np.ndarray | None:
-    """What a convolution's or the classifier's weight begins with; None for anything else.
+def initial_weight(parameter: arch.Parameter, random: np.random.Generator) -> np.ndarray | None:
+    """A convolution's or the classifier's weight before training; None for other parameters.
 
-    He et al., "Delving Deep into Rectifiers" (2015), fan-out; Uniform(-1/sqrt(C), 1/sqrt(C)).
+    Convolutions: He et al., "Delving Deep into Rectifiers" (2015), fan-out. The classifier of C
+    inputs: Uniform(-1/sqrt(C), 1/sqrt(C)).
     """
     shape, role = parameter.shape, parameter.role
     if role == "weight":
@@ -39,11 +38,14 @@ def start(parameter: arch.Parameter, random: np.random.Generator) -> np.ndarray 
     return None
 
 
-def _plain(
+def _classic_weight(
     layer: arch.Layer, parameter: arch.Parameter, random: np.random.Generator
 ) -> np.ndarray | None:
-    """A classic network's weight, whose values stay near those that come in: with no batch norm to
-    calibrate, the papers' own beginnings fade or grow from layer to layer."""
+    """A classic network's weight, with which outputs are about as large as inputs.
+
+    There is no batch norm to calibrate, and with the papers' own initial weights activations fade
+    or grow from layer to layer.
+    """
     shape, role = parameter.shape, parameter.role
     if role not in ("weight", "linear_weight"):
         return None
@@ -58,8 +60,8 @@ def draw(
 ) -> dict[str, np.ndarray]:
     """Float32 tensors of an architecture in the dialect paddle1, equal for equal seeds.
 
-    Convolutions and the classifier: He et al. (2015). Batch norms: scales near 1 and offsets
-    near 0, all different, so that swapped ones show; statistics 0 and 1 until calibrated.
+    Convolutions and the classifier: ``initial_weight``. Batch norms: scales near 1 and offsets
+    near 0, all different, so that swapped ones show; mean 0 and variance 1 until calibrated.
     """
     random = np.random.default_rng(seed)
     # A block whose last batch norm has a scale near 1 adds as much as its shortcut carries, and
@@ -80,9 +82,12 @@ def draw(
 
     def tensor(layer: arch.Layer, parameter: arch.Parameter) -> np.ndarray:
         shape, role = parameter.shape, parameter.role
-        drawn = _plain(layer, parameter, random) if layer.sources else start(parameter, random)
-        if drawn is not None:
-            return drawn
+        if layer.sources:
+            weight = _classic_weight(layer, parameter, random)
+        else:
+            weight = initial_weight(parameter, random)
+        if weight is not None:
+            return weight
         added = layer.block is None or layer.block.added
         if role == "scale" and layer.branch == last and added:
             role = "last scale"
@@ -114,49 +119,49 @@ def make(
     and .pth for torch. Raises WorkerError or weight_port.WeightPortError.
     """
     if out.suffix != SUFFIX[framework]:
-        raise weight_port.DestinationError(f"{out}: {framework} saves {SUFFIX[framework]} files")
-    if out.exists() and not force:
-        raise weight_port.DestinationError(f"{out}: exists; pass --force to replace it")
+        raise weight_port.DestinationError(
+            f"{out}: {framework} saves {SUFFIX[framework]} files; name one"
+        )
+    disk.check_destination(out, force)
     with tempfile.TemporaryDirectory(prefix="resnet-parity-") as folder:
         drawn, inputs = Path(folder, "drawn.safetensors"), Path(folder, "inputs.safetensors")
         weight_port.write(drawn, draw(name, seed, num_classes))
-        with open(inputs, "wb") as stream:
-            labels = np.zeros(len(batch), dtype=np.int64)  # not used
-            safetensors.write(stream, {"images": batch, "labels": labels})
-        made = Path(folder, f"made{out.suffix}")
-        paths = {"weights": str(drawn), "inputs": str(inputs), "out": str(made)}
-        job = {"task": "calibrate", "architecture": name, **paths}
-        run_worker(WORKERS[framework], job)
-        disk.copy_into_place(made, out, force=force)
+        labels = np.zeros(len(batch), dtype=np.int64)  # not used
+        weight_port.write(inputs, {"images": batch, "labels": labels})
+        calibrated = Path(folder, f"calibrated{out.suffix}")
+        paths = {"weights": str(drawn), "inputs": str(inputs), "out": str(calibrated)}
+        run_worker(WORKERS[framework], {"task": "calibrate", "architecture": name, **paths})
+        disk.copy_into_place(calibrated, out, force=force)
 
 
-def main() -> int:
-    """Run the command; returns its exit status."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m parity.seeded", description=__doc__)
-    parser.add_argument("model", choices=list(arch.ARCHITECTURES))
-    parser.add_argument("--images", type=Path, nargs="+", required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--framework", choices=list(WORKERS), default="paddle")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--force", action="store_true")
-    options = parser.parse_args()
-    try:
-        batch = images.batch(options.images, arch.architecture(options.model).size)
-        print(f"drawing {options.model}, calibrating it in {options.framework} …", file=sys.stderr)
-        make(
-            options.model,
-            batch,
-            options.out,
-            framework=options.framework,
-            seed=options.seed,
-            force=options.force,
-        )
-    except (images.ImageError, weight_port.WeightPortError, WorkerError) as error:
-        print(f"parity.seeded: {error}", file=sys.stderr)
-        return 1
-    print(f"{options.out}: written")
+    add = parser.add_argument
+    add("model", choices=list(arch.ARCHITECTURES), metavar="MODEL", help="python -m parity --list")
+    add("--images", type=Path, nargs="+", required=True, metavar="PATH", help="files or folders")
+    add("--out", type=Path, required=True, metavar="FILE", help=".pdparams, or torch's .pth")
+    add("--framework", choices=list(WORKERS), default="paddle")
+    add("--seed", type=terminal.whole(0), default=0)
+    add("--force", action="store_true", help="replace FILE")
+    terminal.add_version(parser)
+    return parser
+
+
+def _make(args: argparse.Namespace) -> int:
+    batch = images.batch(args.images, arch.architecture(args.model).size)
+    terminal.progress(f"drawing {args.model}, calibrating it in {args.framework} …")
+    chosen = {"framework": args.framework, "seed": args.seed, "force": args.force}
+    make(args.model, batch, args.out, **chosen)
+    print(f"{args.out}: written")
     return 0
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    args = _parser().parse_args(arguments)
+    errors = (images.ImageError, weight_port.WeightPortError, WorkerError)
+    return terminal.run("parity.seeded", lambda: _make(args), errors)
+
+
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(terminal.until_closed(main))

@@ -1,9 +1,11 @@
-"""``python -m training``: train a network on CIFAR-10 in one framework, or go on in the other."""
+"""``python -m training``: train a network on CIFAR-10 in one framework, or continue in the other.
+
+Exit status: 0 done, 1 the training failed, 2 wrong usage or not possible, 130 interrupted.
+"""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,21 +14,21 @@ from parity.workers.launch import available_threads
 from training import curves
 from training.data import cifar
 from training.errors import CheckpointError, TrainingError
-from training.loop import checkpoints
-from training.loop import launch as process
+from training.loop import checkpoints, launch
 from training.loop.epochs import CHECKPOINT, LOG
-from training.settings import DEFAULTS, MODELS, add_settings, said
+from training.settings import DEFAULTS, MODELS, add_settings, in_words
+from weight_port import WeightPortError, terminal
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m training",
         description="Train a network on CIFAR-10. Both frameworks begin with the same weights and "
-        "see the same images in the same order. A checkpoint is written after every epoch; "
-        "--resume goes on from it, in either framework.",
+        "get the same images in the same order. A checkpoint is written after every epoch; "
+        "--resume continues from it, in either framework.",
     )
-    add = parser.add_argument
-    add("--framework", choices=list(process.MODULES), required=True)
+    add, whole = parser.add_argument, terminal.whole(1)
+    add("--framework", choices=list(launch.MODULES), required=True)
     add("--data", type=Path, required=True, metavar="DIR", help="made by python -m training.data")
     add("--out", type=Path, required=True, metavar="DIR", help=f"for {CHECKPOINT}, {LOG}, curves")
     add(
@@ -35,56 +37,46 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         const=Path(),
         metavar="FILE",
-        help=f"go on from FILE, or from DIR/{CHECKPOINT}; the settings are those of then",
+        help=f"continue from FILE, or from DIR/{CHECKPOINT}, with the settings of that training",
     )
     add("--force", action="store_true", help="begin anew where DIR has a training")
-    add("--threads", type=int, default=available_threads(), help="of all workers together")
+    add("--threads", type=whole, default=available_threads(), help="of all workers together")
     add(
         "--workers",
-        type=int,
+        type=whole,
         default=1,
         metavar="N",
         help="processes that share every batch, started by the framework's launcher (torchrun, "
         "paddle.distributed.launch); batch norms take the statistics of a worker's own images",
     )
     add("--device", choices=("cpu", "gpu"), default="cpu", help="gpu: one for each worker (nccl)")
-    precisions = sorted({name for names in process.PRECISIONS.values() for name in names})
-    add("--precision", choices=precisions, default="float32", help="bfloat16: autocast; torch's")
-    add("--channels-last", action="store_true", help="convolutions in NHWC; torch's")
+    precisions = sorted({name for names in launch.PRECISIONS.values() for name in names})
+    add("--precision", choices=precisions, default="float32", help="bfloat16: autocast; torch only")
+    add("--channels-last", action="store_true", help="convolutions in NHWC; torch only")
     add("--model", choices=MODELS, metavar="NAME", help=", ".join(MODELS))
     add_settings(parser)
-    parser.epilog = said(DEFAULTS)
+    parser.epilog = in_words(DEFAULTS)
+    terminal.add_version(parser)
     return parser
 
 
-def _given(words: argparse.Namespace) -> dict[str, Any]:
+def _given(args: argparse.Namespace) -> dict[str, Any]:
     """The settings that the user named."""
-    found = {key: getattr(words, key) for key in DEFAULTS}
-    return {key: value for key, value in found.items() if value is not None}
+    settings = {key: getattr(args, key) for key in DEFAULTS}
+    return {key: value for key, value in settings.items() if value is not None}
 
 
-def _check(settings: dict[str, Any]) -> None:
-    for key in ("epochs", "batch", "limit"):
-        if settings[key] is not None and settings[key] < 1:
-            raise TrainingError(f"--{key} {settings[key]}: at least 1")
-    if settings["rate"] <= 0 or not 0 <= settings["momentum"] < 1 or settings["weight_decay"] < 0:
-        raise TrainingError("--rate is above 0, --momentum in [0, 1), --weight-decay 0 or above")
-
-
-def _how(words: argparse.Namespace, settings: dict[str, Any]) -> dict[str, Any]:
-    """What ``sides.How`` is made of. Raises TrainingError for what can't be."""
-    workers, batch = words.workers, settings["batch"]
-    for key in ("threads", "workers"):
-        if getattr(words, key) < 1:
-            raise TrainingError(f"--{key} {getattr(words, key)}: at least 1")
-    if words.precision not in process.PRECISIONS[words.framework]:
-        there = ", ".join(process.PRECISIONS[words.framework])
+def _how(args: argparse.Namespace, settings: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a ``side.How``. Raises TrainingError for what the framework can't do."""
+    workers, batch = args.workers, settings["batch"]
+    if args.precision not in launch.PRECISIONS[args.framework]:
+        precisions = ", ".join(launch.PRECISIONS[args.framework])
         raise TrainingError(
-            f"--precision {words.precision}: {words.framework} has no kernels for it on CPUs; "
-            f"choose {there}"
+            f"--precision {args.precision}: {args.framework} has no kernels for it on CPUs; "
+            f"choose {precisions}"
         )
-    if words.channels_last and "NHWC" not in process.LAYOUTS[words.framework]:
-        raise TrainingError(f"--channels-last: not in {words.framework}; leave it out")
+    if args.channels_last and "NHWC" not in launch.LAYOUTS[args.framework]:
+        raise TrainingError(f"--channels-last: not in {args.framework}; leave it out")
     images = min(settings["limit"] or cifar.TRAIN, cifar.TRAIN)
     last = images % batch or min(batch, images)
     if last < workers:
@@ -93,27 +85,27 @@ def _how(words: argparse.Namespace, settings: dict[str, Any]) -> dict[str, Any]:
             "worker needs one; choose another --batch"
         )
     return {
-        "threads": max(1, words.threads // workers),
+        "threads": max(1, args.threads // workers),
         "workers": workers,
-        "precision": words.precision,
-        "channels_last": words.channels_last,
-        "device": words.device,
+        "precision": args.precision,
+        "channels_last": args.channels_last,
+        "device": args.device,
     }
 
 
-def _resumed(words: argparse.Namespace) -> tuple[Path | None, dict[str, Any]]:
-    """The checkpoint to go on from, None for none, and the settings."""
-    given = _given(words)
-    own = words.out / CHECKPOINT
-    if words.resume is None:
-        if own.exists() and not words.force:
-            raise TrainingError(f"{own}: exists; --resume goes on, --force begins anew")
+def _resumed(args: argparse.Namespace) -> tuple[Path | None, dict[str, Any]]:
+    """The checkpoint to continue from, None for none, and the settings."""
+    given = _given(args)
+    own = args.out / CHECKPOINT
+    if args.resume is None:
+        if own.exists() and not args.force:
+            raise TrainingError(f"{own}: exists; --resume continues, --force begins anew")
         return None, {**DEFAULTS, **given}
-    path = own if words.resume == Path() else words.resume
+    path = own if args.resume == Path() else args.resume
     if path == own and not own.exists():  # killed before its first epoch ended
-        print(f"{own}: not there yet; beginning", file=sys.stderr)
+        terminal.progress(f"{own}: not there yet; beginning")
         return None, {**DEFAULTS, **given}
-    if path != own and own.exists() and not words.force:
+    if path != own and own.exists() and not args.force:
         raise TrainingError(f"{own}: exists; name another --out, or --force")
     state = checkpoints.load(path)
     other = [key for key, value in given.items() if state.settings[key] != value]
@@ -125,51 +117,45 @@ def _resumed(words: argparse.Namespace) -> tuple[Path | None, dict[str, Any]]:
     return path, dict(state.settings)
 
 
-def train(words: argparse.Namespace) -> int:
-    """Run the framework's process on what was asked; returns its exit status."""
-    path, settings = _resumed(words)
-    _check(settings)
-    how = _how(words, settings)
-    cifar.load(words.data, "test")  # before a framework is loaded
-    words.out.mkdir(parents=True, exist_ok=True)
+def _train(args: argparse.Namespace) -> int:
+    """Run the framework's process on what was asked; returns the exit status."""
+    checkpoint, settings = _resumed(args)
+    how = _how(args, settings)
+    cifar.load(args.data, "test")  # before a framework is loaded
+    args.out.mkdir(parents=True, exist_ok=True)
     job = {
         "task": "train",
-        "framework": words.framework,
-        "data": str(words.data),
-        "out": str(words.out),
-        "resume": path and str(path),
+        "framework": args.framework,
+        "data": str(args.data),
+        "out": str(args.out),
+        "resume": checkpoint and str(checkpoint),
         "settings": settings,
         "how": how,
     }
-    return process.start(words.framework, job)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
-    words = _parser().parse_args(arguments)
-    try:
-        status = train(words)
-    except (TrainingError, OSError) as error:
-        print(f"training: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("training: stopped; --resume goes on from the last epoch", file=sys.stderr)
-        return 130
-    if status == 0:
-        _finish(words.out)
-    return status
+    if launch.start(args.framework, job):
+        return 1  # the process has said why
+    _finish(args.out)
+    return 0
 
 
 def _finish(out: Path) -> None:
-    """Draw the curves, and say how it ended."""
+    """Draw the curves, and print how the training ended."""
     history = curves.read(out)
     try:
         curves.draw({curves.name(out, history): history}, out)
     except ImportError as error:
-        print(f"training: no curves: {error}", file=sys.stderr)
+        terminal.progress(f"training: no curves: {error}")
     right = f"{history[-1]['test_accuracy']:.2%} of the test images are right"
     print(f"{out / CHECKPOINT}: {history[-1]['epoch']} epochs, {right}")
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    args = _parser().parse_args(arguments)
+    errors = (TrainingError, WeightPortError, OSError)
+    left = "--resume continues from the last epoch"
+    return terminal.run("training", lambda: _train(args), errors, left)
+
+
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(terminal.until_closed(main))

@@ -1,17 +1,16 @@
-"""``python -m training.curves``: the curves of trainings as PNG and SVG, from their logs."""
+"""``python -m training.curves``: the curves of trainings as PNG and SVG, drawn from their logs."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from training.errors import TrainingError
 from training.loop.epochs import LOG
-from weight_port import WeightPortError
+from weight_port import WeightPortError, terminal
 from weight_port.storage import disk
 
 History = list[dict[str, Any]]
@@ -33,20 +32,23 @@ def read(folder: Path) -> History:
         history = [json.loads(line) for line in path.read_text().splitlines()]
     except (OSError, ValueError) as error:
         raise TrainingError(f"{path}: no log of a training ({error})") from None
-    wanted = {"epoch", *(key for _, lines in _PANELS for key, _ in lines.values())}
-    if not history or any(not isinstance(e, dict) or wanted - set(e) for e in history):
-        raise TrainingError(f"{path}: no log of a training: it has no epoch, or lines of others")
+    keys = {"epoch", *(key for _, lines in _PANELS for key, _ in lines.values())}
+    if not history or any(not isinstance(e, dict) or keys - set(e) for e in history):
+        raise TrainingError(
+            f"{path}: no log of a training: it is empty, or a line lacks one of "
+            f"{', '.join(sorted(keys))}"
+        )
     return history
 
 
 def draw(runs: Mapping[str, History], out: Path) -> list[Path]:
-    """``curves.png`` and ``curves.svg`` in ``out``, of runs by name, equal for equal logs.
+    """Draw ``curves.png`` and ``curves.svg`` in ``out``, of runs by name; returns the files.
 
-    Raises ImportError without matplotlib.
+    Equal logs give equal files. Raises ImportError without matplotlib.
     """
     import matplotlib
 
-    # SVG's ids are drawn at random otherwise, and it and PNG say when and by whom they were made.
+    # Otherwise SVG's ids are random, and both files say when and by which program they were made.
     with matplotlib.rc_context({"svg.hashsalt": "training", "svg.fonttype": "none"}):
         figure = _figure(runs)
         metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
@@ -57,11 +59,11 @@ def draw(runs: Mapping[str, History], out: Path) -> list[Path]:
 
 
 def _values(history: History, key: str) -> list[float]:
-    """A curve; of an accuracy, the share of errors in percent, which a log scale wants above 0."""
-    found = [float(line[key]) for line in history]
+    """A curve's values; for an accuracy the errors in percent, above 0 for the log scale."""
+    values = [float(line[key]) for line in history]
     if key.endswith("_accuracy"):
-        return [max(100 * (1 - value), _LEAST_ERROR) for value in found]
-    return found
+        return [max(100 * (1 - value), _LEAST_ERROR) for value in values]
+    return values
 
 
 def _figure(runs: Mapping[str, History]) -> Any:
@@ -104,24 +106,26 @@ def name(folder: Path, history: History) -> str:
     return f"{folder.resolve().name} ({', '.join(frameworks)})"
 
 
+def _draw(args: argparse.Namespace) -> int:
+    out = args.out or args.runs[0]
+    histories = {folder: read(folder) for folder in args.runs}
+    out.mkdir(parents=True, exist_ok=True)
+    for path in draw({name(*pair): pair[1] for pair in histories.items()}, out):
+        terminal.progress(f"{path}: written")
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.curves", description=__doc__)
     add = parser.add_argument
-    add("runs", type=Path, nargs="+", metavar="DIR", help=f"of trainings, each with {LOG}")
-    add("--out", type=Path, metavar="DIR", help="for the pictures; the first training's")
-    words = parser.parse_args(arguments)
-    out = words.out or words.runs[0]
-    try:
-        found = {folder: read(folder) for folder in words.runs}
-        out.mkdir(parents=True, exist_ok=True)
-        for path in draw({name(*pair): pair[1] for pair in found.items()}, out):
-            print(f"{path}: written", file=sys.stderr)
-    except (TrainingError, WeightPortError, ImportError, OSError) as error:
-        print(f"training.curves: {error}", file=sys.stderr)
-        return 2
-    return 0
+    add("runs", type=Path, nargs="+", metavar="DIR", help=f"a training's, with its {LOG}")
+    add("--out", type=Path, metavar="DIR", help="for the pictures (default: the first training's)")
+    terminal.add_version(parser)
+    args = parser.parse_args(arguments)
+    errors = (TrainingError, WeightPortError, ImportError, OSError)
+    return terminal.run("training.curves", lambda: _draw(args), errors)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(terminal.until_closed(main))

@@ -1,4 +1,4 @@
-"""What can go wrong, in the user's terms."""
+"""The errors that ``training`` raises on purpose; their messages are for its user."""
 
 
 class TrainingError(Exception):
@@ -6,8 +6,8 @@ class TrainingError(Exception):
 
 
 class DataError(TrainingError):
-    """The images can't be had, or are not what they should be."""
+    """The images can't be read or downloaded, or are not CIFAR-10's."""
 
 
 class CheckpointError(TrainingError):
-    """A checkpoint is not one of this training."""
+    """A file is no checkpoint of a training, or of another training than this one."""

@@ -1,4 +1,4 @@
-"""What a training can be told: its settings, their defaults and the options that set them."""
+"""The settings of a training: their defaults, and the options that set them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from training.loop import schedules
-from weight_port import arch
+from weight_port import arch, terminal
 
 MODELS = tuple(name for name, row in arch.ARCHITECTURES.items() if row.cifar)
 
@@ -25,20 +25,33 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+def _momentum(text: str) -> float:
+    if not 0 <= (value := terminal.real(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be at least 0 and below 1")
+    return value
+
+
+def _weight_decay(text: str) -> float:
+    if (value := terminal.real(text)) < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} must be at least 0")
+    return value
+
+
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """The options of all that a training depends on but for its network; None where not given."""
+    """Add the options of every setting but the network; each is None where it is not given."""
     add = parser.add_argument
-    add("--epochs", type=int, metavar="N")
-    add("--batch", type=int, metavar="N", help="images in a step")
-    add("--rate", type=float, help="of learning, at the start")
-    add("--momentum", type=float)
-    add("--weight-decay", type=float)
+    add("--epochs", type=terminal.whole(1), metavar="N")
+    add("--batch", type=terminal.whole(1), metavar="N", help="images in a step")
+    add("--rate", type=terminal.positive, help="of learning, at the start")
+    add("--momentum", type=_momentum)
+    add("--weight-decay", type=_weight_decay)
     add("--schedule", choices=schedules.NAMES)
-    add("--seed", type=int, help="of weights, order, crops and flips")
-    add("--limit", type=int, metavar="N", help="of each part of the data, the first N images alone")
+    add("--seed", type=terminal.whole(0), help="of weights, order, crops and flips")
+    add("--limit", type=terminal.whole(1), metavar="N",
+        help="only the first N images of each part of the data")  # fmt: skip
 
 
-def said(defaults: Mapping[str, Any]) -> str:
-    """What settings are where they aren't given, for --help."""
-    found = "; ".join(f"{key} {value}" for key, value in defaults.items() if value is not None)
-    return f"Defaults: {found}."
+def in_words(defaults: Mapping[str, Any]) -> str:
+    """The values of settings that are not given, for --help."""
+    values = "; ".join(f"{key} {value}" for key, value in defaults.items() if value is not None)
+    return f"Defaults: {values}."

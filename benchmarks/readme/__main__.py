@@ -17,6 +17,7 @@ from benchmarks.readme import speeds
 from benchmarks.readme.speeds import RESULTS, SPEED, github, read
 from benchmarks.records.tables import grid
 from benchmarks.report import pictures
+from parity import survey
 from training.degradation import record as degradation_record
 from training.evaluate import record as evaluate_record
 
@@ -61,7 +62,7 @@ def _largest(outputs: list[dict[str, Any]], name: str | None) -> str:
 
 def networks_table() -> str:
     """Every network of the table, and what a run of it in both frameworks says."""
-    record = read("parity/networks.json")
+    record = survey.read(RESULTS / "parity" / "networks.json")
     lines = [
         [
             f"`{row['name']}`",
@@ -120,7 +121,7 @@ def degradation() -> str:
 
 def cifar() -> str:
     """What the trained network says of the test images in either framework."""
-    found = read("cifar-cpu.json")
+    found = evaluate_record.read(RESULTS / "cifar-cpu.json")
     return f"{evaluate_record.table(found, 'github')}\n\n{evaluate_record.legend(found)}"
 
 

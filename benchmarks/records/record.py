@@ -27,7 +27,7 @@ def context(
     query = ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
     environment = launch.environment(threads, extra)
     return {
-        **machine.made(),
+        **machine.context(),
         "gpu": machine.output(*query).replace("\n", "; ") or None if device == "gpu" else None,
         "frameworks": dict(frameworks),
         "environment": {k: v for k, v in sorted(environment.items()) if k.startswith(_TELLING)},

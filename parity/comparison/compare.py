@@ -37,7 +37,7 @@ class Comparison:
     cosine: float = math.nan
     bit_equal: bool = False
     step: int = 0  # of training
-    explained: str = ""  # a known difference that was taken out before comparing
+    explained: str = ""  # a known difference that was removed before comparing
     unexplained_l2: float = math.nan  # relative L2 before that
     # Of |torch - paddle| in units of the last place, over a sample of the elements.
     quantiles: dict[str, float] = field(default_factory=dict)
@@ -71,14 +71,14 @@ def _first_problem(
     reference: np.ndarray | None,
     precision: Precision,
 ) -> str:
-    """What forbids comparing values at all, "" where nothing does."""
+    """Why the values can't be compared at all, "" where they can."""
     if torch is None or paddle is None:
         return f"no output from {'torch' if torch is None else 'paddle'}"
     if torch.shape != paddle.shape:
         return f"shapes differ: torch {list(torch.shape)}, paddle {list(paddle.shape)}"
     for side, array in (("torch", torch), ("paddle", paddle)):
         if array.dtype.name != precision.dtype:
-            return f"dtype: {side} gave {array.dtype}, {precision.dtype} was asked"
+            return f"dtype: {side} gave {array.dtype}, {precision.dtype} was asked for"
         if not array.size:
             return f"{side} gave an empty output"
     if reference is None or reference.shape != torch.shape:
@@ -118,13 +118,13 @@ def compare(
     if problem or torch is None or paddle is None or reference is None:
         return Comparison(name, shape, precision, False, problem, step=step)
     distributed = what != "step"  # of thousands, the figures say enough
-    found = metrics.measure(torch, paddle, reference, row.epsilon, distributed)
-    if isinstance(found, str):
-        return Comparison(name, shape, precision, False, found, step=step)
-    limit = allowed(row, what, (found.torch_error, found.paddle_error))
+    measured = metrics.measure(torch, paddle, reference, row.epsilon, distributed)
+    if isinstance(measured, str):
+        return Comparison(name, shape, precision, False, measured, step=step)
+    limit = allowed(row, what, (measured.torch_error, measured.paddle_error))
     # Written so that NaN can't pass: a comparison with it is false.
-    passed = found.relative_l2 <= limit
-    problem = "" if passed else f"relative L2 {found.relative_l2:.1e} is over {limit:.1e}"
+    passed = measured.relative_l2 <= limit
+    problem = "" if passed else f"relative L2 {measured.relative_l2:.1e} is over {limit:.1e}"
     return Comparison(
         name,
         shape,
@@ -133,7 +133,7 @@ def compare(
         problem,
         limit,
         step=step,
-        torch_ulps=found.torch_error / row.epsilon,
-        paddle_ulps=found.paddle_error / row.epsilon,
-        **vars(found),
+        torch_ulps=measured.torch_error / row.epsilon,
+        paddle_ulps=measured.paddle_error / row.epsilon,
+        **vars(measured),
     )

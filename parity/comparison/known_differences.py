@@ -1,9 +1,10 @@
-"""Differences between the frameworks that are known exactly, taken out before outputs are compared.
+"""Differences between the frameworks that are known exactly, removed before outputs are compared.
 
-While training, PyTorch keeps the unbiased variance of a batch, n / (n - 1) times the biased one
+Running variances: PyTorch keeps the unbiased variance of a batch, n / (n - 1) times the biased one
 that Paddle keeps on a CPU (n: values of a channel). Both decay alike, so after ``step`` steps
 Paddle's statistic is m^step v0 + S and PyTorch's m^step v0 + S n / (n - 1). What is left after
-that is rounding, or a fault.
+that is rounding, or a fault. Numbers that Paddle stores as float32 are given to PyTorch so as well,
+and PyTorch's average pools get the factors of Paddle's.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ def unbiased(
     return (kept + batches * (count / (count - 1))).astype(variance.dtype)
 
 
-def _float32(value: float) -> float:
-    """What is left of a number that Paddle stores as a float32: both sides run with that.
+def as_float32(value: float) -> float:
+    """The number as Paddle stores it, rounded to a float32: both frameworks run with that.
 
     Its kernels take batch norm's epsilon and momentum, SGD's momentum and the weight decay so, and
     PyTorch's float64 results would differ by 1e-11 for that reason alone.
@@ -38,23 +39,23 @@ def _float32(value: float) -> float:
 
 
 def paddle_epsilon(model: str) -> float:
-    """Of a network's batch norms, as Paddle stores it: 1e-5 is 9.999999747378752e-06."""
-    return _float32(arch.architecture(model).epsilon)
+    """The epsilon of a network's batch norms as Paddle stores it: 1e-5 is 9.999999747378752e-06."""
+    return as_float32(arch.architecture(model).epsilon)
 
 
-BN_MOMENTUM = _float32(arch.BN_MOMENTUM)
+BN_MOMENTUM = as_float32(arch.BN_MOMENTUM)
 
 
 def _share(values: int) -> float:
     """1 / values as a float32, times values."""
-    return _float32(1 / values) * values
+    return as_float32(1 / values) * values
 
 
-AVERAGES = ("avg_pool", "mean_pool", "adaptive_pool", "local_norm")
+AVERAGES = ("avg_pool", "mean_pool", "adaptive_pool", "local_norm")  # kinds of layer with a pool
 
 
 def pool_gradients(layer: arch.Layer, side: int) -> np.ndarray:
-    """What Paddle's average pool sends back, over what it should: near 1, (H', W') float64.
+    """The ratio of Paddle's average pool's gradient to the exact one: near 1, (H', W') float64.
 
     On a CPU its backward pass multiplies by 1 / pixels of a window as a float32, in float64 too;
     PyTorch's divides (measured, paddlepaddle 3.3.1: 2.0e-8 at 7x7, 0 at powers of 2).
@@ -73,5 +74,5 @@ def pool_gradients(layer: arch.Layer, side: int) -> np.ndarray:
         ends = [-(-(i + 1) * side // count) for i in range(count)]
     lengths = [min(end, side) - max(start, 0) for start, end in zip(starts, ends, strict=True)]
     pixels = np.outer(lengths, lengths)
-    found: np.ndarray = np.vectorize(_share, otypes=[float])(pixels)
-    return found
+    ratios: np.ndarray = np.vectorize(_share, otypes=[float])(pixels)
+    return ratios

@@ -1,4 +1,4 @@
-"""What is measured of two outputs and their reference: one pass over the elements, in pieces.
+"""The metrics of two outputs and their reference: one pass over the elements, in pieces.
 
 A unit of the last place (ulp) is ``epsilon`` times the element's magnitude in the reference, but
 no less than the magnitude of the whole output (its root mean square): an element near zero is the
@@ -68,7 +68,7 @@ def _dot(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def not_finite(torch: np.ndarray, paddle: np.ndarray, reference: np.ndarray) -> str:
-    """Which side holds NaN or infinity, and how many, "" for none."""
+    """Which side holds how many NaNs and infinities, "" where none does."""
     counts = [0, 0, 0]
     for parts in _chunks(torch, paddle, reference):
         for side, part in enumerate(parts):
@@ -156,11 +156,11 @@ def _distributions(
         drawn = np.random.default_rng(0).integers(t.size, size=SAMPLE)
         t, p, r = t[drawn], p[drawn], r[drawn]
     between = in_ulps(t, p, r, unit, least)
-    found = {"between": between, "torch": in_ulps(t, r, r, unit, least)}
-    found["paddle"] = in_ulps(p, r, r, unit, least)
+    errors = {"between": between, "torch": in_ulps(t, r, r, unit, least)}
+    errors["paddle"] = in_ulps(p, r, r, unit, least)
     values = np.quantile(between, QUANTILES)
     quantiles = {str(q): float(value) for q, value in zip(QUANTILES, values, strict=True)}
-    return quantiles, {name: histogram(ulps) for name, ulps in found.items()}
+    return quantiles, {name: histogram(ulps) for name, ulps in errors.items()}
 
 
 def measure(

@@ -1,4 +1,4 @@
-"""The precisions that a run can have, and how far the frameworks may differ in each: one table."""
+"""The table of precisions: what a run can compute in, and how far the frameworks may differ."""
 
 from __future__ import annotations
 

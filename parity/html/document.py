@@ -1,8 +1,8 @@
-"""One HTML file of a template, styles, scripts and data: no network, no server, no other file.
+"""One HTML document of a template, styles, scripts and data; it needs no network and no server.
 
-Strings in the data come from strangers: here nothing of it becomes markup, and the scripts write
-it as text only. A content security policy allows this style and these scripts, by their hashes, and
-no more.
+Strings in the data may come from strangers: none of them becomes markup here, and the scripts write
+them as text only. A content security policy allows this style and these scripts, by their hashes,
+and nothing else.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MARKUP = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
 
 
 def _text(path: Path) -> str:
-    """A file without its indentation and lines of comment, which are read there, not in pages."""
+    """A file without its indentation and lines of comment, which a page doesn't need."""
     text = path.read_text(encoding="utf-8")
     return re.sub(r"(?m)^\s+|^//.*\n|^/\*.*\*/\n", "", text)
 

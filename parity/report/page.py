@@ -1,4 +1,4 @@
-"""A run's record as one HTML page that needs nothing else; it is made in the browser."""
+"""A run's record as one HTML file that needs no other; its scripts draw the page from it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SCRIPTS = ("page_charts.js", "page_strip.js", "page_table.js", "page.js")
 
 
 def render(record: Mapping[str, Any]) -> str:
-    """The page of a record of ``report.as_json`` (schema 2), to be written in UTF-8.
+    """The page of a record of ``record.as_json``, to be written in UTF-8.
 
     Raises ValueError where the record holds NaN or infinity: what was not measured is None.
     """

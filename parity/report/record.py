@@ -1,25 +1,27 @@
-"""A run's report as plain data and as text; the page is made of the same data by ``page``."""
+"""The record of a parity run: its report as plain data, checked, and kept beside its page.
+
+``text`` and ``page`` render what stands in it; ``schema.json`` describes it.
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from parity import machine
+from parity import machine, records
 from parity.comparison import metrics
 from parity.comparison.known_differences import paddle_epsilon
 from parity.comparison.precision import FACTOR
+from parity.records import Record
 from parity.report import page
 from parity.run.plan import Output
-from parity.run.results import Found, Report
+from parity.run.results import Report, SectionResult
 from parity.workers.launch import settings
 from weight_port import arch
 from weight_port.storage import disk
 
-SCHEMA = 2
-Record = dict[str, Any]
+SCHEMA = Path(__file__).with_name("schema.json")
 
 
 def verdict(report: Report) -> str:
@@ -31,18 +33,18 @@ def verdict(report: Report) -> str:
 
 def as_json(report: Report) -> Record:
     """The report as plain data; the diagnosis is that of the first section that has one."""
-    causes = (found.cause for found in report.found if found.cause is not None)
+    causes = (result.cause for result in report.results if result.cause is not None)
     return {
-        "schema": SCHEMA,
+        "schema": records.version(SCHEMA),
         "kind": "parity",
-        "context": {**machine.made(), "environment": settings(report.threads)},
+        "context": {**machine.context(), "environment": settings(report.threads)},
         "verdict": verdict(report),
         "model": report.model,
         "images": list(report.images),
         "images_sha256": report.images_sha256,
         "weights": dict(report.weights),
         "device": report.device,
-        "frameworks": {side: dict(said) for side, said in report.said.items()},
+        "frameworks": {side: dict(worker) for side, worker in report.frameworks.items()},
         "threads": report.threads,
         "options": asdict(report.options),
         "bn_epsilon": paddle_epsilon(report.model),
@@ -53,28 +55,28 @@ def as_json(report: Report) -> Record:
             "quantiles": list(metrics.QUANTILES),
             "edges": list(metrics.EDGES),
         },
-        "sections": [_section(report.model, found) for found in report.found],
+        "sections": [_section(report.model, result) for result in report.results],
         "diagnosis": next(causes, None),
     }
 
 
-def _section(model: str, found: Found) -> Record:
-    section, layers = found.section, {layer.name: layer for layer in arch.layers(model)}
+def _section(model: str, result: SectionResult) -> Record:
+    section, layers = result.section, {layer.name: layer for layer in arch.layers(model)}
     outputs = [
         {**_place(model, output, layers.get(output.layer)), **comparison.as_json()}
-        for output, comparison in zip(section.outputs, found.outputs, strict=False)
+        for output, comparison in zip(section.outputs, result.outputs, strict=False)
     ]
-    wrong = [output["name"] for output in outputs if not output["passed"]]
+    different = [output["name"] for output in outputs if not output["passed"]]
     return {
         "title": section.title,
         "kind": section.kind,
         "mode": section.mode,
         "precision": section.precision,
-        "passed": found.passed,
-        "error": found.error or None,
-        "ranking": None if found.ranking is None else asdict(found.ranking),
-        "first": wrong[0] if wrong else None,
-        "failed": len(wrong),
+        "passed": result.passed,
+        "error": result.error or None,
+        "ranking": None if result.ranking is None else asdict(result.ranking),
+        "first": different[0] if different else None,
+        "failed": len(different),
         "outputs": outputs,
     }
 
@@ -91,25 +93,26 @@ def _place(model: str, output: Output, layer: arch.Layer | None) -> Record:
     }
 
 
-# -- text
+def write(record: Record, folder: Path) -> tuple[Path, Path]:
+    """Keep a record and its page in ``folder``, in place of earlier ones; returns the two files.
 
-
-def write(record: Record, folder: Path) -> list[Path]:
-    """Keep a record and its page in ``folder``, in place of earlier ones; returns the files."""
+    Raises parity.records.RecordError for what is no such record, weight_port.DestinationError.
+    """
+    file, shown = (folder / f"{record['model']}{suffix}" for suffix in (".json", ".html"))
+    text = encode(record)
+    records.check(json.loads(text), SCHEMA, file, "record of a parity run")  # lists, not tuples
     folder.mkdir(parents=True, exist_ok=True)
-    written = {".json": encode(record), ".html": page.render(record).encode()}
-    for suffix, content in written.items():
-        with disk.new_file(folder / f"{record['model']}{suffix}", force=True) as stream:
-            stream.write(content)
-    return [folder / f"{record['model']}{suffix}" for suffix in written]
+    disk.write_text(file, text, force=True)
+    disk.write_text(shown, page.render(record), force=True)
+    return file, shown
 
 
-def encode(record: Record) -> bytes:
+def encode(record: Record) -> str:
     """JSON with a line per output: short, and two records can be compared line by line."""
     sections = [{**section, "outputs": []} for section in record["sections"]]
-    whole = json.dumps({**record, "sections": sections}, indent=1, allow_nan=False)
+    document = json.dumps({**record, "sections": sections}, indent=1, allow_nan=False)
     for section in record["sections"]:
         lines = [json.dumps(output, allow_nan=False) for output in section["outputs"]]
-        made = "[\n" + ",\n".join(lines) + "\n]" if lines else "[ ]"
-        whole = whole.replace('"outputs": []', f'"outputs": {made}', 1)
-    return f"{whole}\n".encode()
+        outputs = "[\n" + ",\n".join(lines) + "\n]" if lines else "[ ]"
+        document = document.replace('"outputs": []', f'"outputs": {outputs}', 1)
+    return f"{document}\n"

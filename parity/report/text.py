@@ -1,4 +1,4 @@
-"""A run as text for a terminal: the table, what failed, and the facts below it."""
+"""A run's record as text for a terminal: the table, what failed, and the facts below it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from tabulate import tabulate
 
 from parity.comparison.known_differences import AVERAGES, pool_gradients
-from parity.report.record import Record
+from parity.records import Record
 from weight_port import arch
 
 _COLUMNS = ("", "output", "max abs", "relative L2", "allowed", "torch err", "paddle err", "verdict")
@@ -33,7 +33,7 @@ def _row(label: str, output: Record, own: bool) -> list[str]:
 
 
 def _severity(output: Record) -> tuple[bool, float]:
-    """What could not be measured at all is worst."""
+    """A key to sort by: what could not be measured at all is worst."""
     relative = output["relative_l2"]
     return not output["passed"] and relative is None, relative or 0.0
 
@@ -72,7 +72,7 @@ def _failures(record: Record) -> list[str]:
 
 
 def _counts(record: Record) -> list[list[str]]:
-    """By section: outputs equal to the last bit, the nearer framework, the classes seen."""
+    """By section: outputs equal bit for bit, the nearer framework, the classes ranked first."""
     rows = []
     for section in record["sections"]:
         outputs, ranking = section["outputs"], section["ranking"]
@@ -122,18 +122,18 @@ def _pool_effect(record: Record) -> float:
     """How far the gradients of the two frameworks' average pools are apart at most, relatively."""
     model = record["model"]
     sides = arch.sides(model, record["images"][-1])
-    found = (
+    distances = (
         float(np.abs(pool_gradients(layer, sides[layer.name][0]) - 1).max(initial=0.0))
         for layer in arch.layers(model)
         if layer.kind in AVERAGES
     )
-    return max(found, default=0.0)
+    return max(distances, default=0.0)
 
 
-def text(record: Record, every: bool = False) -> str:
-    """The report for a terminal; the verdict stands last."""
+def render(record: Record, every: bool = False) -> str:
+    """The text of a record, with a line for ``every`` output; the verdict stands last."""
     count, *size = record["images"]
-    versions = {side: said["version"] for side, said in record["frameworks"].items()}
+    versions = {side: worker["version"] for side, worker in record["frameworks"].items()}
     title = (
         f"{record['model']}: {count} images of {'×'.join(map(str, size))}; torch "
         f"{versions['torch']}, paddle {versions['paddle']}, {record['device']}, "

@@ -7,25 +7,26 @@ from collections.abc import Callable, Mapping
 
 from parity.run.inputs import UsageError
 from parity.run.results import FRAMEWORKS
-from parity.seeded import WORKERS
-from parity.workers.launch import WorkerError, run_worker
+from parity.workers.launch import WORKERS, WorkerError, run_worker
 
 CHOICES = ("auto", "cpu", "gpu")
 
 
 def _gpus(pythons: Mapping[str, str]) -> dict[str, str]:
-    """Each framework's GPU, "" where it has none."""
-    found = {}
-    for framework in FRAMEWORKS:
-        python = pythons.get(framework)
-        found[framework] = (
-            run_worker(WORKERS[framework], {"task": "describe"}, python=python)["gpu"] or ""
-        )
-    return found
+    """The name of each framework's GPU, "" where it has none. Raises WorkerError."""
+    job = {"task": "describe"}
+    return {
+        framework: run_worker(WORKERS[framework], job, python=pythons.get(framework))["gpu"] or ""
+        for framework in FRAMEWORKS
+    }
 
 
 def choose(asked: str, pythons: Mapping[str, str], say: Callable[[str], None]) -> str:
-    """cpu or gpu. Raises UsageError for a GPU that one of the frameworks can't use."""
+    """cpu or gpu, for what was ``asked``, one of CHOICES.
+
+    Raises UsageError for gpu where one of the frameworks can't use one, and WorkerError where it
+    can't be started to ask.
+    """
     # A driver brings the command; without one there is no need to start the frameworks to ask.
     if asked == "cpu" or (asked == "auto" and shutil.which("nvidia-smi") is None):
         return "cpu"

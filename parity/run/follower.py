@@ -1,4 +1,4 @@
-"""Compares outputs as the workers write them, so that few are kept at a time."""
+"""The follower of a run: it compares outputs as the workers write them, so that few are kept."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from parity.comparison import known_differences
-from parity.comparison import known_differences as comparison_known_differences
 from parity.comparison.compare import Comparison, compare
+from parity.comparison.known_differences import BN_MOMENTUM, unbiased
 from parity.run import cause
 from parity.run.plan import Output, Section
-from parity.run.results import FRAMEWORKS, Found, Ranking
+from parity.run.results import FRAMEWORKS, Ranking, SectionResult
 from parity.workers.outputs import done, load_output, path_of
 
 _PAUSE = 0.005  # seconds between two looks
@@ -64,17 +63,17 @@ class Follower:
 
     def _arrays(self, section: Section, output: Output) -> list[np.ndarray | None]:
         """torch's, Paddle's, the reference."""
-        found = []
+        arrays = []
         for side, run in (
             ("torch", section.run),
             ("paddle", section.run),
             ("paddle", section.reference),
         ):
             root = self.roots[side] / run
-            found.append(self._wait(root / output.folder, root, output.name))
+            arrays.append(self._wait(root / output.folder, root, output.name))
         if section.run == section.reference:
-            found[2] = found[1]  # the same view: see metrics
-        return found
+            arrays[2] = arrays[1]  # the same view: see metrics
+        return arrays
 
     def compare(self, section: Section, output: Output) -> Comparison:
         """One output, once both frameworks have computed it."""
@@ -86,34 +85,28 @@ class Follower:
                 output.name, torch, paddle, reference, precision, output.what, output.step
             )
 
-        found = judge(paddle, reference)
-        if output.what == "layer" and len(found.shape) == 4:
-            self.counts[output.layer] = found.shape[0] * found.shape[2] * found.shape[3]
+        plain = judge(paddle, reference)
+        if output.what == "layer" and len(plain.shape) == 4:
+            self.counts[output.layer] = plain.shape[0] * plain.shape[2] * plain.shape[3]
         count = self.counts.get(output.layer, 0)
         if output.role != "variance" or paddle is None or reference is None or count < 2:
-            return found
+            return plain
         start = self.weights()["paddle"][output.name]
-        unbiased = partial(
-            known_differences.unbiased,
-            start=start,
-            count=count,
-            step=output.step,
-            momentum=comparison_known_differences.BN_MOMENTUM,
-        )
-        expected = unbiased(paddle)
-        modelled = judge(expected, expected if paddle is reference else unbiased(reference))
-        said = f"PyTorch's variance is n/(n-1) times Paddle's, n = {count}"
-        return replace(modelled, explained=said, unexplained_l2=found.relative_l2)
+        model = partial(unbiased, start=start, count=count, step=output.step, momentum=BN_MOMENTUM)
+        expected = model(paddle)
+        modelled = judge(expected, expected if paddle is reference else model(reference))
+        explained = f"PyTorch's variance is n/(n-1) times Paddle's, n = {count}"
+        return replace(modelled, explained=explained, unexplained_l2=plain.relative_l2)
 
-    def section(self, model: str, section: Section, last: bool) -> Found:
-        """Every output of a section; ``last``: of those with its reference."""
-        found: list[Comparison] = []
+    def section(self, model: str, section: Section, last: bool) -> SectionResult:
+        """Compare every output of a section; ``last``: it is the last one with its reference."""
+        comparisons: list[Comparison] = []
         ranking, equal = None, True
         window: list[list[Output]] = [[], []]  # the last block's outputs, and those since
         with ThreadPoolExecutor(2) as pool:  # NumPy lets go of the interpreter's lock
             compared = pool.map(partial(self.compare, section), section.outputs)
             for output, comparison in zip(section.outputs, compared, strict=True):
-                found.append(comparison)
+                comparisons.append(comparison)
                 window[1].append(output)
                 if output.what == "logits":
                     ranking = self._ranking(section, output)
@@ -123,14 +116,14 @@ class Follower:
                     self._drop(section, window.pop(0), last)
                     window.append([])
         if error := self._error(section):
-            return Found(section, error=error)
-        wrong = [comparison.name for comparison in found if not comparison.passed]
-        why = self._cause(model, section, wrong[0]) if wrong else None
+            return SectionResult(section, error=error)
+        different = [comparison.name for comparison in comparisons if not comparison.passed]
+        why = self._cause(model, section, different[0]) if different else None
         self._drop(section, [output for part in window for output in part], last)
-        return Found(section, tuple(found), ranking=ranking, cause=why)
+        return SectionResult(section, tuple(comparisons), ranking=ranking, cause=why)
 
     def _cause(self, model: str, section: Section, first: str) -> dict[str, Any] | None:
-        """The first cause that is found is the run's."""
+        """Why a section's first output that differs does so; see ``cause.find``."""
         folders = {side: self.roots[side] / section.run for side in FRAMEWORKS}
         outputs = {side: partial(load_output, folder) for side, folder in folders.items()}
         return cause.find(model, section, first, outputs, self.weights, self.images)

@@ -1,4 +1,4 @@
-"""What a run is given: weights that were checked, images or a stand-in, labels."""
+"""What a run is given: checked weights, images (real or synthetic) and labels."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Say = Callable[[str], None]
 
 
 class UsageError(Exception):
-    """The command's words are wrong."""
+    """The command's arguments are wrong, or don't fit one another."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """The user's words about one model; None and nothing where they said nothing."""
+    """What the user gave for one model; None or empty where nothing was given."""
 
     weights: Path | None = None
     torch_weights: Path | None = None
@@ -38,20 +38,20 @@ def check_weights(path: Path, model: str) -> weight_port.Detection:
     Raises UsageError for another network's, weight_port.WeightPortError for a damaged one.
     """
     recognised = weight_port.recognise(path)
-    found = recognised.detection
-    if model != found.architecture and model not in found.twins:
-        raise UsageError(f"{path}: holds {found.architecture}, not {model}")
-    weight_port.check(recognised.tensors, found)
-    return found
+    detection = recognised.detection
+    if model != detection.architecture and model not in detection.twins:
+        raise UsageError(f"{path}: holds {detection.architecture}, not {model}")
+    weight_port.check(recognised.tensors, detection)
+    return detection
 
 
 def _batch(given: Given, model: str, channels: int, where: str) -> np.ndarray:
     row = arch.architecture(model)
     size = row.size if given.size is None else given.size
     if row.fixed and size != row.size:
-        raise UsageError(f"{model}: takes images of {row.size} pixels alone, not {size}")
+        raise UsageError(f"{model}: takes images of {row.size} pixels only, not {size}")
     if not given.images:
-        return images.made(COUNT, channels, size, given.seed)
+        return images.synthetic(COUNT, channels, size, given.seed)
     if channels != 3:
         raise UsageError(f"{where}: takes {channels} channels; photographs have 3")
     return images.batch(given.images, size)
@@ -70,20 +70,24 @@ def subject(model: str, given: Given, folder: Path, say: Say) -> Subject:
         batch = _batch(given, model, arch.architecture(model).in_channels, model)
         say(f"{model}: weights drawn from seed {given.seed}, calibrated in Paddle")
         seeded.make(model, batch, path, seed=given.seed)
-        found = check_weights(path, model)
+        detection = check_weights(path, model)
     else:
-        found = check_weights(path, model)
-        batch = _batch(given, model, found.in_channels, str(path))
+        detection = check_weights(path, model)
+        batch = _batch(given, model, detection.in_channels, str(path))
     weights = dict.fromkeys(FRAMEWORKS, path)
     if given.torch_weights is not None:
         weights["torch"] = given.torch_weights
         port = check_weights(given.torch_weights, model)
-        if (port.num_classes, port.in_channels) != (found.num_classes, found.in_channels):
+        if (port.num_classes, port.in_channels) != (
+            detection.num_classes,
+            detection.in_channels,
+        ):
             raise UsageError(
                 f"{given.torch_weights}: {port.num_classes} classes of {port.in_channels} "
-                f"channels, {path}: {found.num_classes} of {found.in_channels}"
+                f"channels, {path}: {detection.num_classes} of "
+                f"{detection.in_channels}; the two must be the same network's"
             )
-    labels = np.random.default_rng(given.seed).integers(found.num_classes, size=len(batch))
+    labels = np.random.default_rng(given.seed).integers(detection.num_classes, size=len(batch))
     origin = {side: str(file) for side, file in weights.items()}
     if given.weights is None:
         origin = dict.fromkeys(FRAMEWORKS, f"drawn from seed {given.seed}, calibrated in Paddle")

@@ -1,4 +1,4 @@
-"""What a parity run does, as data: the runs of each framework's worker, and what is compared."""
+"""The plan of a parity run, as data: the runs of each framework's worker, and what is compared."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from parity.comparison.known_differences import BN_MOMENTUM, _float32, paddle_epsilon
+from parity.comparison.known_differences import BN_MOMENTUM, as_float32, paddle_epsilon
 from weight_port import arch
 
 KINDS = ("forward", "isolated", "gradients", "training")
@@ -17,12 +17,12 @@ REFERENCE = "float64"
 
 # A rate at which a few steps of a network nobody trained stay near its start: what is compared is
 # the update, not how fast two roundings part.
-MOMENTUM, WEIGHT_DECAY, RATE = _float32(0.9), _float32(1e-4), 0.001
+MOMENTUM, WEIGHT_DECAY, RATE = as_float32(0.9), as_float32(1e-4), 0.001
 
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked."""
+    """What the user asked a run to do."""
 
     precisions: tuple[str, ...] = ("float64", "float32")
     modes: tuple[str, ...] = ("eval",)
@@ -63,11 +63,11 @@ class Section:
 
 def rates(steps: int) -> list[float]:
     """The learning rate of every step: from RATE down to nothing, by a cosine."""
-    return [_float32(RATE * (1 + math.cos(math.pi * k / steps)) / 2) for k in range(steps)]
+    return [as_float32(RATE * (1 + math.cos(math.pi * k / steps)) / 2) for k in range(steps)]
 
 
 def _outputs(kind: str, mode: str, model: str, steps: int) -> Iterator[Output]:
-    """In the order in which they are computed, so that the first that differs is the first.
+    """A section's outputs in the order of execution: the first that differs is where it began.
 
     The gradient of a convolution's bias is left out in training mode where a batch norm follows: it
     subtracts the batch's mean, and so the bias, and what is left is rounding about zero. An
@@ -97,7 +97,7 @@ def _outputs(kind: str, mode: str, model: str, steps: int) -> Iterator[Output]:
                 yield Output(parameter.name, "step", where, layer, parameter.role, step)
 
 
-def _wanted(options: Options) -> Iterator[tuple[str, str]]:
+def _groups(options: Options) -> Iterator[tuple[str, str]]:
     """(kind, mode) of every group of sections."""
     for mode in options.modes:
         yield "forward", mode
@@ -131,13 +131,13 @@ def sections(model: str, options: Options) -> tuple[Section, ...]:
             _reference(kind, mode, precision),
             tuple(_outputs(kind, mode, model, options.steps)),
         )
-        for kind, mode in _wanted(options)
+        for kind, mode in _groups(options)
         for precision in options.precisions
     )
 
 
 def _run(kind: str, mode: str, precision: str, out: str, **more: Any) -> dict[str, Any]:
-    """One run of a worker; folders are relative until ``place``."""
+    """One run of a worker; folders are relative until ``run.job`` places them."""
     tasks = {"forward": "forward", "isolated": "forward", "gradients": "gradients"}
     return {
         "task": tasks.get(kind, "train"),
@@ -157,6 +157,7 @@ def _run(kind: str, mode: str, precision: str, out: str, **more: Any) -> dict[st
 
 
 def _of_kind(framework: str, kind: str, mode: str, options: Options) -> Iterator[dict[str, Any]]:
+    """The runs of a framework for one group of sections."""
     precisions = list(options.precisions)
     if framework == "paddle":  # whose float64 outputs are the reference; the weights are Paddle's
         precisions = list(dict.fromkeys((REFERENCE, *precisions)))
@@ -183,14 +184,14 @@ OWN_EPSILON = "own-epsilon"
 def runs(framework: str, model: str, options: Options) -> list[dict[str, Any]]:
     """The runs of a framework's worker, in order."""
     row = arch.architecture(model)
-    found = [
+    planned = [
         {**run, "epsilon": paddle_epsilon(model)}
-        for kind, mode in _wanted(options)
+        for kind, mode in _groups(options)
         for run in _of_kind(framework, kind, mode, options)
     ]
     exact = REFERENCE in options.precisions and "eval" in options.modes and row.normed
     if framework == "torch" and exact:
         own = _run("forward", "eval", REFERENCE, OWN_EPSILON, epsilon=row.epsilon, layers=False)
         own["images"] = 1  # enough to show an effect of 1e-11
-        found.append(own)
-    return found
+        planned.append(own)
+    return planned

@@ -1,4 +1,4 @@
-"""What a parity run found, as plain data."""
+"""The results of a parity run, as plain data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where they run: cpu or gpu, and a framework's interpreter where it is another one."""
+    """Where the frameworks run: cpu or gpu, and the interpreter of one with its own environment."""
 
     device: str = "cpu"
     pythons: Mapping[str, str] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Whether both frameworks see the same things in the images."""
+    """Whether both frameworks rank the classes alike."""
 
     images: int
     top1: int  # images of which the first class is the same
@@ -44,7 +44,7 @@ class Ranking:
 
 
 @dataclass(frozen=True)
-class Found:
+class SectionResult:
     """A section's comparisons in order; ``error`` where a framework could not run it."""
 
     section: Section
@@ -61,7 +61,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Report:
-    """What a run found."""
+    """The result of a run."""
 
     model: str
     images: tuple[int, ...]  # shape of the batch
@@ -69,17 +69,17 @@ class Report:
     weights: Mapping[str, str]
     options: Options
     device: str
-    said: Mapping[str, Mapping[str, Any]]  # version, gpu and switches, by framework
+    frameworks: Mapping[str, Mapping[str, Any]]  # version, gpu and switches of each
     threads: int
-    found: tuple[Found, ...]
+    results: tuple[SectionResult, ...]
     epsilon_effect: float | None  # relative L2 that torch's own epsilon adds in float64
 
     @property
     def passed(self) -> bool:
         """Every section passed, and there is one."""
-        return bool(self.found) and all(found.passed for found in self.found)
+        return bool(self.results) and all(result.passed for result in self.results)
 
     @property
     def different(self) -> bool:
         """Some output that was compared failed; without one, what failed could not be run."""
-        return any(not found.passed and not found.error for found in self.found)
+        return any(not result.passed and not result.error for result in self.results)

@@ -1,9 +1,10 @@
-"""A parity run: both frameworks in processes of their own, every output compared as it comes."""
+"""A parity run: each framework in its own process, every output compared once it is computed."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -16,9 +17,8 @@ import weight_port
 from parity.run import plan
 from parity.run.follower import Follower
 from parity.run.plan import Options
-from parity.run.results import FRAMEWORKS, Found, Machine, Report, Subject
-from parity.seeded import WORKERS
-from parity.workers.launch import Worker, available_threads
+from parity.run.results import FRAMEWORKS, Machine, Report, SectionResult, Subject
+from parity.workers.launch import WORKERS, Worker, available_threads
 from parity.workers.outputs import load_output
 from weight_port.formats import safetensors
 
@@ -47,7 +47,7 @@ def job(
     inputs: Path,
     turn: Path | None,
 ) -> dict[str, Any]:
-    """What a worker is told: every run with its folders; Paddle's are where layers are fed from."""
+    """A worker's job: every run with its folders, of which Paddle's hold what layers are fed."""
     runs = plan.runs(framework, subject.model, options)
     for run in runs:
         for key, root in (("out", framework), ("inputs", framework), ("feed", "paddle")):
@@ -66,16 +66,18 @@ def job(
 
 def tensors(subject: Subject) -> dict[str, dict[str, np.ndarray]]:
     """Each framework's weights under the scheme's names and in its layout."""
-    found = {}
+    weights = {}
     for side, path in subject.weights.items():
         recognised = weight_port.recognise(path, architecture=subject.model)
-        found[side] = weight_port.convert(
+        weights[side] = weight_port.convert(
             recognised.tensors, "paddle1", architecture=subject.model, allow_mismatch=True
         )
-    return {side: dict(arrays) for side, arrays in found.items()}
+    return {side: dict(arrays) for side, arrays in weights.items()}
 
 
-def compare_sections(model: str, options: Options, follower: Follower, say: Say) -> Iterator[Found]:
+def compare_sections(
+    model: str, options: Options, follower: Follower, say: Say
+) -> Iterator[SectionResult]:
     """Every section in turn."""
     sections = plan.sections(model, options)
     for number, section in enumerate(sections):
@@ -85,13 +87,17 @@ def compare_sections(model: str, options: Options, follower: Follower, say: Say)
 
 
 def epsilon_effect(root: Path) -> float | None:
-    """How far PyTorch's float64 logits move with its own epsilon; None where that was not run."""
+    """How far PyTorch's float64 logits move with its own epsilon, as relative L2.
+
+    None where that was not run, or the logits are not finite.
+    """
     own = load_output(root / plan.OWN_EPSILON, "logits")
     ours = load_output(root / plan.folder("forward", "eval", plan.REFERENCE), "logits")
     if own is None or ours is None:
         return None
     ours = ours[: len(own)]
-    return float(np.linalg.norm(own - ours) / np.linalg.norm(ours))
+    effect = float(np.linalg.norm(own - ours) / np.linalg.norm(ours))
+    return effect if math.isfinite(effect) else None
 
 
 def start(
@@ -117,8 +123,8 @@ def run(
         write_inputs(inputs, subject)
         workers = {}
         for side in FRAMEWORKS:
-            told = job(side, subject, options, machine, roots, inputs, folder / "turn")
-            workers[side] = on.enter_context(start(side, told, options, machine, threads))
+            task = job(side, subject, options, machine, roots, inputs, folder / "turn")
+            workers[side] = on.enter_context(start(side, task, options, machine, threads))
 
         def check() -> None:
             for worker in workers.values():
@@ -127,8 +133,8 @@ def run(
 
         weights = cache(lambda: tensors(subject))
         follower = Follower(roots, weights, subject.images, check, keep=False)
-        found = tuple(compare_sections(subject.model, options, follower, say))
-        said = {side: worker.result() for side, worker in workers.items()}
+        results = tuple(compare_sections(subject.model, options, follower, say))
+        frameworks = {side: worker.result() for side, worker in workers.items()}
         return Report(
             model=subject.model,
             images=tuple(subject.images.shape),
@@ -136,8 +142,8 @@ def run(
             weights=subject.origin,
             options=options,
             device=machine.device,
-            said=said,
+            frameworks=frameworks,
             threads=threads,
-            found=found,
+            results=results,
             epsilon_effect=epsilon_effect(roots["torch"]),
         )

@@ -18,16 +18,15 @@ from typing import Any
 
 # What could make two runs differ without being in their record.
 _DROPPED = ("FLAGS_", "OMP_", "KMP_", "GOMP_", "MKL_", "ONEDNN_", "DNNL_", "TORCH_", "GLOG_")
-
-
-_HERE = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[2]  # the folder that holds this package
+WORKERS = {"torch": "parity.workers.worker_torch", "paddle": "parity.workers.worker_paddle"}
 
 
 class WorkerError(Exception):
     """A worker process failed; the message holds the end of what it printed."""
 
 
-# Added on both frameworks' side, by the CPU's maker. The MKL that Paddle's wheel bundles takes a
+# Added for both frameworks, by the CPU's maker. The MKL that Paddle's wheel bundles takes a
 # slow path on AMD unless told that AVX2 is there: a matrix product of 77 GFLOP/s instead of 189,
 # a ResNet-50 of 146 ms instead of 71 (paddlepaddle 3.3.1, two cores). torch's MKL is newer and
 # does not look at the variable; on Intel's CPUs it would switch AVX-512 off.
@@ -44,9 +43,9 @@ INSTRUCTION_SETS = (
     "OPENBLAS_CORETYPE",
 )
 
-# What tells glibc's allocator (mallopt(3)); others don't look. "keep" gives no memory back to the
-# system between passes: on two cores that took torch from 2264 to 1371 ms at batch 32 and Paddle
-# from 3097 to 2079 (forward passes of resnet50).
+# Variables that glibc's allocator reads (mallopt(3)); other allocators ignore them. "keep" gives no
+# memory back to the system between passes: on two cores that took torch from 2264 to 1371 ms at
+# batch 32 and Paddle from 3097 to 2079 (forward passes of resnet50).
 ALLOCATORS: dict[str, dict[str, str]] = {
     "default": {},
     "keep": {
@@ -68,7 +67,7 @@ def cpu_information(field: str) -> str:
 
 
 def settings(threads: int) -> dict[str, str]:
-    """The variables that a worker's environment adds: on both frameworks' side the same."""
+    """The variables that a worker's environment adds, the same for both frameworks."""
     limits = {name: os.environ[name] for name in INSTRUCTION_SETS if name in os.environ}
     # MKL_DEBUG_CPU_TYPE would win against MKL's own switches (measured, paddlepaddle 3.3.1).
     limited = any(name.startswith("MKL_") for name in limits)
@@ -99,9 +98,9 @@ def environment(threads: int, extra: Mapping[str, str | None] | None = None) -> 
 class Worker:
     """``python -m module JOB RESULT`` in a process of its own; use it in a ``with`` block.
 
-    ``job`` is written to JOB as JSON. ``python`` is the interpreter of another environment, where
-    the framework lives in one; it takes this package from here. ``extra`` adds variables to the
-    environment, None takes one out.
+    ``job`` is written to JOB as JSON. ``python`` is the interpreter of another environment, if the
+    framework is installed in one; it imports this package from here. ``extra`` adds variables to
+    the environment; None removes one. Raises WorkerError where the interpreter can't be run.
     """
 
     def __init__(
@@ -121,7 +120,7 @@ class Worker:
         variables = environment(threads or available_threads(), extra)
         if python is not None:
             variables["PYTHONPATH"] = os.pathsep.join(
-                filter(None, (str(_HERE), variables.get("PYTHONPATH", "")))
+                filter(None, (str(_ROOT), variables.get("PYTHONPATH", "")))
             )
         command = [str(python or sys.executable), "-W", "ignore", "-m", module]
         command += [str(job_file), str(self._result)]
@@ -158,10 +157,10 @@ class Worker:
         except subprocess.TimeoutExpired:
             raise WorkerError(f"{self._module}: no result after {timeout:.0f} s") from None
         if self.failed():
-            said = self._log.read_text(errors="replace").strip().splitlines()[-12:]
-            raise WorkerError(f"{self._module}: exit status {status}\n" + "\n".join(said))
-        found: dict[str, Any] = json.loads(self._result.read_text())
-        return found
+            last = self._log.read_text(errors="replace").strip().splitlines()[-12:]
+            raise WorkerError(f"{self._module}: exit status {status}\n" + "\n".join(last))
+        result: dict[str, Any] = json.loads(self._result.read_text())
+        return result
 
 
 def run_worker(
@@ -179,17 +178,17 @@ def run_worker(
 
 
 def serve(work: Any) -> None:
-    """The other end, in the worker: ``work(job)`` with the job from argv, its result to a file."""
+    """In the worker: call ``work(job)`` with the job that argv names, and write its result."""
     job_file, result_file = map(Path, sys.argv[1:3])
     result_file.write_text(json.dumps(work(json.loads(job_file.read_text()))))
     leave_quickly()
 
 
 def leave_quickly() -> None:
-    """Call it last: on its way out the interpreter would go through all that a framework's import
-    has made, for 0.5 s (torch 2.14.1, paddle 3.3.1, Python 3.11).
+    """Let the interpreter exit without collecting garbage; call it last.
 
-    Not in one of several workers: there Paddle once ended in a segmentation fault, presumably since
-    its process group was not collected.
+    Collecting what a framework's import has made takes 0.5 s (torch 2.14.1, paddle 3.3.1, Python
+    3.11). Not to be called in one of several workers: there Paddle once ended in a segmentation
+    fault, presumably since its process group was not collected.
     """
     gc.freeze()

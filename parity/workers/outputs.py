@@ -23,7 +23,7 @@ def path_of(folder: Path, name: str) -> Path:
 
 
 def save_output(folder: Path, name: str, array: np.ndarray) -> None:
-    """Write an output; a layer that runs twice would overwrite itself and is an error."""
+    """Write an output. Raises FileExistsError for a layer that runs twice."""
     path = path_of(folder, name)
     if path.exists():
         raise FileExistsError(f"{path}: the output {name} was computed twice")
@@ -34,22 +34,22 @@ def save_output(folder: Path, name: str, array: np.ndarray) -> None:
 
 
 def load_output(folder: Path, name: str) -> np.ndarray | None:
-    """The output as a view of its file, None where the layer gave none."""
+    """The output as a view of its file, None where there is none."""
     path = path_of(folder, name)
     return weight_port.read(path)[name] if path.exists() else None
 
 
-def say_done(folder: Path, result: dict[str, Any]) -> None:
-    """Mark a run as ended, with what came of it; ``error`` is None where it went well."""
+def mark_done(folder: Path, result: dict[str, Any]) -> None:
+    """Mark a run as ended, with its ``result``, whose ``error`` is None where it went well."""
     unfinished = folder / f".{DONE}"
     unfinished.write_text(json.dumps(result))
     unfinished.rename(folder / DONE)
 
 
 def done(folder: Path) -> dict[str, Any] | None:
-    """What ``say_done`` left, None while the run goes on."""
+    """The result of a run that has ended, None before."""
     path = folder / DONE
     if not path.exists():
         return None
-    found: dict[str, Any] = json.loads(path.read_text())
-    return found
+    result: dict[str, Any] = json.loads(path.read_text())
+    return result

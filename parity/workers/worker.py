@@ -1,39 +1,64 @@
-"""What the two workers share: a run's files and turns. No framework here."""
+"""What the workers of both frameworks share: their runs' files, hooks and turns.
+
+It imports no framework.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 import weight_port
 from parity.comparison.precision import PRECISIONS
-from parity.workers.outputs import DONE, load_output, save_output, say_done
+from parity.workers.outputs import DONE, load_output, mark_done, save_output
 from weight_port import arch
 from weight_port.dialects import keys
 
 Run = dict[str, Any]
+
+
+class Session(Protocol):
+    """One network in one framework on one device; every run starts from the job's weights."""
+
+    names: dict[str, str]  # see ``paths``
+
+    def tensor(self, array: np.ndarray, run: Run) -> Any:
+        """The array on the device, in the run's precision."""
+
+    def forward(self, run: Run) -> None:
+        """Save the logits and, as they are computed, every named layer's output."""
+
+    def gradients(self, run: Run) -> None:
+        """Save the loss and its gradients by the images and by every parameter."""
+
+    def train(self, run: Run) -> None:
+        """Steps of SGD; after each, save the loss, the parameters and the statistics."""
+
+    def end(self) -> None:
+        """Leave the model as it was built."""
+
+
 AUXILIARY = 0.3  # weight of an auxiliary classifier's loss: Szegedy et al. (2014), section 5
 
 
 def inputs(job: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """(images (N, C, H, W) float32, labels (N,) int64) of a job."""
-    found = weight_port.read(job["inputs"])
-    return found["images"], found["labels"]
+    tensors = weight_port.read(job["inputs"])
+    return tensors["images"], tensors["labels"]
 
 
 def batch(images: np.ndarray, step: int) -> np.ndarray:
-    """The batch of a training step: every other one is mirrored, so that no two that follow
-    each other are the same."""
+    """The batch of a training step; every second one is mirrored, so that neighbours differ."""
     return np.ascontiguousarray(images[..., ::-1]) if step % 2 else images
 
 
 def paths(architecture: str) -> dict[str, str]:
-    """From the path of a module to the scheme's name of its layer."""
+    """The scheme's names of the layers, by the paths of their modules."""
     return {layer.path: layer.name for layer in arch.layers(architecture)}
 
 
@@ -48,7 +73,7 @@ def scheme(
 
 
 def fed(run: Run, name: str) -> np.ndarray:
-    """The reference's input of a layer, rounded as the run asks."""
+    """The reference's input of a layer, rounded as the run asks. Raises FileNotFoundError."""
     array = load_output(Path(run["feed"]), name)
     if array is None:
         raise FileNotFoundError(f"{run['feed']}: no input of {name}")
@@ -67,6 +92,55 @@ def saver(folder: str | Path) -> Callable[[str, np.ndarray], None]:
     where = Path(folder)
     where.mkdir(parents=True, exist_ok=True)
     return lambda name, array: save_output(where, name, array)
+
+
+def watch(
+    session: Session,
+    run: Run,
+    modules: Iterable[tuple[str, Any]],
+    register_after: Callable[[Any, Callable[..., None]], Any],
+    to_array: Callable[[Any], np.ndarray],
+) -> list[Any]:
+    """Hooks that save every named layer's output before anything changes it.
+
+    They save its input too where the run names a folder for it, or replace it by another run's.
+    ``modules`` are the network's, by path; ``register_after(module, hook)`` is the framework's way
+    to have ``hook`` called after a forward pass.
+    """
+    save = saver(run["out"])
+    keep = saver(run["inputs"]) if run["inputs"] else None
+
+    def before(name: str) -> Callable[..., Any]:
+        def hook(_module: Any, arguments: tuple[Any, ...]) -> Any:
+            if keep is not None:
+                keep(name, to_array(arguments[0]))
+            return session.tensor(fed(run, name), run) if run["feed"] else None
+
+        return hook
+
+    def after(name: str) -> Callable[..., None]:
+        return lambda _module, _inputs, output: save(name, to_array(output))
+
+    hooks = []
+    for path, module in modules:
+        if name := session.names.get(path):
+            hooks.append(module.register_forward_pre_hook(before(name)))
+            hooks.append(register_after(module, after(name)))
+    return hooks
+
+
+def work_on(
+    job: Mapping[str, Any],
+    session: Callable[[Mapping[str, Any]], Session],
+    calibrate: Callable[[Mapping[str, Any]], None],
+) -> None:
+    """Do what the job asks: "runs", "calibrate", or "describe" (nothing)."""
+    if job["task"] == "calibrate":
+        calibrate(job)
+    elif job["task"] == "runs":
+        network = session(job)
+        tasks = {"forward": network.forward, "gradients": network.gradients, "train": network.train}
+        do_runs(job, tasks, network.end)
 
 
 @contextlib.contextmanager
@@ -93,7 +167,7 @@ def do_runs(
     tasks: Mapping[str, Callable[[Run], None]],
     end: Callable[[], None] = lambda: None,
 ) -> None:
-    """Every run of a job in order; one that fails is marked so, and the others go on.
+    """Do every run of a job in order; one that fails is marked so, and the others follow.
 
     ``end`` is called after each, however it went.
     """
@@ -108,4 +182,4 @@ def do_runs(
             except Exception as problem:  # a kernel that is not there, or no memory left
                 error = f"{type(problem).__name__}: {str(problem).strip() or 'no reason given'}"
             end()
-        say_done(folder, {"error": error})
+        mark_done(folder, {"error": error})

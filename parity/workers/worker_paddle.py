@@ -1,9 +1,9 @@
-"""The Paddle process of a parity run; the mirror of ``torch_worker.py``."""
+"""The Paddle process of a parity run; the mirror of ``worker_torch``."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ml_dtypes
@@ -27,9 +27,9 @@ def to_array(tensor: paddle.Tensor) -> np.ndarray:
 
 
 class Session:
-    """One network on one device; every run starts from the weights of the job's file."""
+    """See ``worker.Session``."""
 
-    def __init__(self, job: dict[str, Any]) -> None:
+    def __init__(self, job: Mapping[str, Any]) -> None:
         paddle.device.set_device(job["device"])
         self.model = paddle_impl.load(job["weights"], architecture=job["architecture"])
         self.images, self.labels = worker.inputs(job)
@@ -52,7 +52,6 @@ class Session:
                 module._momentum = run["bn_momentum"]
             if isinstance(module, paddle.nn.Dropout):
                 module.p = 0.0  # what it drops is drawn: no two frameworks drop the same
-
         self.hooks: list[Any] = []
 
     def end(self) -> None:
@@ -65,10 +64,11 @@ class Session:
         return to_tensor(array).astype(_dtype(run["precision"]))
 
     def loss(self, run: Run, images: paddle.Tensor) -> paddle.Tensor:
-        """Mean cross-entropy of a batch."""
-        found, labels = self.model(images), paddle.to_tensor(self.labels)
-        found = found if isinstance(found, tuple) else (found,)
-        losses = [F.cross_entropy(logits, labels) for logits in found]
+        """The mean cross-entropy of a batch, with that of auxiliary classifiers."""
+        labels = paddle.to_tensor(self.labels)
+        outputs = self.model(images)
+        heads = outputs if isinstance(outputs, tuple) else (outputs,)
+        losses = [F.cross_entropy(logits, labels) for logits in heads]
         return losses[0] + worker.AUXILIARY * sum(losses[1:])
 
     def scheme(self, tensors: dict[str, paddle.Tensor]) -> Any:
@@ -81,11 +81,13 @@ class Session:
     def forward(self, run: Run) -> None:
         """Save the logits and, as they are computed, every named layer's output."""
         self.begin(run)
-        save = worker.saver(run["out"])
-        self.hooks += _watch(self, run, save) if run["layers"] else []
+        if run["layers"]:
+            modules = self.model.named_sublayers()
+            self.hooks += worker.watch(self, run, modules, _register_after, to_array)
         with paddle.no_grad():
-            found = self.model(self.tensor(self.images[: run["images"]], run))
-        save("logits", to_array(found[0] if isinstance(found, tuple) else found))
+            outputs = self.model(self.tensor(self.images[: run["images"]], run))
+        logits = outputs[0] if isinstance(outputs, tuple) else outputs
+        worker.saver(run["out"])("logits", to_array(logits))
 
     def gradients(self, run: Run) -> None:
         """Save the loss and its gradients by the images and by every parameter."""
@@ -97,8 +99,9 @@ class Session:
         loss.backward()
         save("loss", to_array(loss))
         save("images", to_array(images.grad))
-        found = {key: p.grad for key, p in self.model.named_parameters() if p.grad is not None}
-        for name, array in self.scheme(found):
+        parameters = self.model.named_parameters()
+        gradients = {key: p.grad for key, p in parameters if p.grad is not None}
+        for name, array in self.scheme(gradients):
             save(name, array)
 
     def train(self, run: Run) -> None:
@@ -119,6 +122,10 @@ class Session:
             save("loss", to_array(loss))
 
 
+def _register_after(module: Any, hook: Callable[..., None]) -> Any:
+    return module.register_forward_post_hook(hook)
+
+
 def _dtype(precision: str) -> str:
     return DTYPES.get(precision, precision)
 
@@ -126,10 +133,10 @@ def _dtype(precision: str) -> str:
 def _set_switches(run: Run) -> None:
     """float32 is float32 unless tf32 is asked for; no search among cuDNN's algorithms."""
     tf32 = run["precision"] == "tf32"
-    wanted = {"FLAGS_cublas_allow_tf32": tf32, "FLAGS_cudnn_allow_tf32": tf32}
-    wanted["FLAGS_cudnn_exhaustive_search"] = False
+    flags = {"FLAGS_cublas_allow_tf32": tf32, "FLAGS_cudnn_allow_tf32": tf32}
+    flags["FLAGS_cudnn_exhaustive_search"] = False
     if paddle.is_compiled_with_cuda():  # elsewhere the flags don't exist
-        paddle.set_flags(wanted)
+        paddle.set_flags(flags)
 
 
 def switches() -> dict[str, Any]:
@@ -139,33 +146,7 @@ def switches() -> dict[str, Any]:
     return {**paddle.get_flags(list(names)), "threads": os.environ.get("OMP_NUM_THREADS")}
 
 
-def _watch(session: Session, run: Run, save: Callable[[str, np.ndarray], None]) -> list[Any]:
-    """Hooks that save every named layer's output before anything changes it.
-
-    They save its input too where the run says a folder, or replace it by another run's.
-    """
-    keep = worker.saver(run["inputs"]) if run["inputs"] else None
-
-    def before(name: str) -> Callable[..., Any]:
-        def hook(_module: Any, arguments: tuple[paddle.Tensor, ...]) -> paddle.Tensor | None:
-            if keep is not None:
-                keep(name, to_array(arguments[0]))
-            return session.tensor(worker.fed(run, name), run) if run["feed"] else None
-
-        return hook
-
-    def after(name: str) -> Callable[..., None]:
-        return lambda _module, _inputs, output: save(name, to_array(output))
-
-    hooks = []
-    for path, module in session.model.named_sublayers():
-        if name := session.names.get(path):
-            hooks.append(module.register_forward_pre_hook(before(name)))
-            hooks.append(module.register_forward_post_hook(after(name)))
-    return hooks
-
-
-def calibrate(job: dict[str, Any]) -> None:
+def calibrate(job: Mapping[str, Any]) -> None:
     """Set the batch norms' statistics to those of the job's images and save a state dict."""
     session = Session({**job, "device": "cpu"})
     norms = [m for m in session.model.sublayers() if isinstance(m, paddle.nn.BatchNorm2D)]
@@ -178,14 +159,9 @@ def calibrate(job: dict[str, Any]) -> None:
     paddle.save(session.model.state_dict(), job["out"])
 
 
-def work_on(job: dict[str, Any]) -> dict[str, Any]:
-    """Do what the job asks: "runs", "calibrate", or "describe" (nothing)."""
-    if job["task"] == "calibrate":
-        calibrate(job)
-    elif job["task"] == "runs":
-        session = Session(job)
-        tasks = {"forward": session.forward, "gradients": session.gradients, "train": session.train}
-        worker.do_runs(job, tasks, session.end)
+def work_on(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Do what the job asks, see ``worker.work_on``; returns what this framework is and has."""
+    worker.work_on(job, Session, calibrate)
     there = paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count()
     gpu = paddle.device.cuda.get_device_name() if there else None
     return {"version": paddle.__version__, "gpu": gpu, "switches": switches()}

@@ -1,8 +1,8 @@
-"""The PyTorch process of a parity run; the mirror of ``paddle_worker.py``."""
+"""The PyTorch process of a parity run; the mirror of ``worker_paddle``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ml_dtypes
@@ -30,9 +30,9 @@ def to_array(tensor: torch.Tensor) -> np.ndarray:
 
 
 class Session:
-    """One network on one device; every run starts from the weights of the job's file."""
+    """See ``worker.Session``."""
 
-    def __init__(self, job: dict[str, Any]) -> None:
+    def __init__(self, job: Mapping[str, Any]) -> None:
         self.device = torch.device("cuda" if job["device"] == "gpu" else "cpu")
         self.model = pytorch_impl.load(job["weights"], architecture=job["architecture"])
         self.images, self.labels = worker.inputs(job)
@@ -54,7 +54,6 @@ class Session:
                 module.momentum = 1 - run["bn_momentum"]
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0  # what it drops is drawn: no two frameworks drop the same
-
         self.hooks = _like_paddle(self.model, self.images) if self._scaled(run) else []
 
     def _scaled(self, run: Run) -> bool:
@@ -69,15 +68,15 @@ class Session:
 
     def tensor(self, array: np.ndarray, run: Run) -> torch.Tensor:
         """On the device, in the run's precision."""
-        made: torch.Tensor = to_tensor(array).to(self.device, _dtype(run["precision"]))
-        return made
+        tensor: torch.Tensor = to_tensor(array).to(self.device, _dtype(run["precision"]))
+        return tensor
 
     def loss(self, run: Run, images: torch.Tensor) -> torch.Tensor:
-        """Mean cross-entropy of a batch."""
+        """The mean cross-entropy of a batch, with that of auxiliary classifiers."""
         labels = torch.from_numpy(self.labels.copy()).to(self.device)
-        found = self.model(images)
-        found = found if isinstance(found, tuple) else (found,)
-        losses = [F.cross_entropy(logits, labels) for logits in found]
+        outputs = self.model(images)
+        heads = outputs if isinstance(outputs, tuple) else (outputs,)
+        losses = [F.cross_entropy(logits, labels) for logits in heads]
         return losses[0] + worker.AUXILIARY * sum(losses[1:])
 
     def scheme(self, tensors: dict[str, torch.Tensor]) -> Any:
@@ -90,11 +89,13 @@ class Session:
     def forward(self, run: Run) -> None:
         """Save the logits and, as they are computed, every named layer's output."""
         self.begin(run)
-        save = worker.saver(run["out"])
-        self.hooks += _watch(self, run, save) if run["layers"] else []
+        if run["layers"]:
+            modules = self.model.named_modules()
+            self.hooks += worker.watch(self, run, modules, _register_after, to_array)
         with torch.inference_mode():
-            found = self.model(self.tensor(self.images[: run["images"]], run))
-        save("logits", to_array(found[0] if isinstance(found, tuple) else found))
+            outputs = self.model(self.tensor(self.images[: run["images"]], run))
+        logits = outputs[0] if isinstance(outputs, tuple) else outputs
+        worker.saver(run["out"])("logits", to_array(logits))
 
     def gradients(self, run: Run) -> None:
         """Save the loss and its gradients by the images and by every parameter."""
@@ -106,8 +107,9 @@ class Session:
         save("loss", to_array(loss))
         assert images.grad is not None
         save("images", to_array(images.grad))
-        found = {key: p.grad for key, p in self.model.named_parameters() if p.grad is not None}
-        for name, array in self.scheme(found):
+        parameters = self.model.named_parameters()
+        gradients = {key: p.grad for key, p in parameters if p.grad is not None}
+        for name, array in self.scheme(gradients):
             save(name, array)
 
     def train(self, run: Run) -> None:
@@ -154,13 +156,17 @@ def _local_hooks(norm: Any, factor: torch.Tensor) -> list[Any]:
     def before(_module: Any, given: tuple[torch.Tensor, ...]) -> None:
         held[:] = [given[0].detach()]
 
-    def after(_module: Any, found: Any, given: Any) -> tuple[torch.Tensor]:
+    def after(_module: Any, sent: Any, given: Any) -> tuple[torch.Tensor]:
         x = held.pop()
         mean = F.avg_pool3d(F.pad(x.square()[:, None], (0, 0, 0, 0, 2, 2)), (norm.size, 1, 1), 1)
         first = given[0] * (norm.k + norm.alpha * mean[:, 0]) ** -norm.beta
-        return (first + factor * (found[0] - first),)
+        return (first + factor * (sent[0] - first),)
 
     return [norm.register_forward_pre_hook(before), norm.register_full_backward_hook(after)]
+
+
+def _register_after(module: Any, hook: Callable[..., None]) -> Any:
+    return module.register_forward_hook(hook)
 
 
 def _dtype(precision: str) -> torch.dtype:
@@ -185,33 +191,7 @@ def switches() -> dict[str, Any]:
     }
 
 
-def _watch(session: Session, run: Run, save: Callable[[str, np.ndarray], None]) -> list[Any]:
-    """Hooks that save every named layer's output before anything changes it.
-
-    They save its input too where the run says a folder, or replace it by another run's.
-    """
-    keep = worker.saver(run["inputs"]) if run["inputs"] else None
-
-    def before(name: str) -> Callable[..., Any]:
-        def hook(_module: Any, arguments: tuple[torch.Tensor, ...]) -> torch.Tensor | None:
-            if keep is not None:
-                keep(name, to_array(arguments[0]))
-            return session.tensor(worker.fed(run, name), run) if run["feed"] else None
-
-        return hook
-
-    def after(name: str) -> Callable[..., None]:
-        return lambda _module, _inputs, output: save(name, to_array(output))
-
-    hooks = []
-    for path, module in session.model.named_modules():
-        if name := session.names.get(path):
-            hooks.append(module.register_forward_pre_hook(before(name)))
-            hooks.append(module.register_forward_hook(after(name)))
-    return hooks
-
-
-def calibrate(job: dict[str, Any]) -> None:
+def calibrate(job: Mapping[str, Any]) -> None:
     """Set the batch norms' statistics to those of the job's images and save a state dict."""
     session = Session({**job, "device": "cpu"})
     norms = [m for m in session.model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
@@ -224,14 +204,9 @@ def calibrate(job: dict[str, Any]) -> None:
     torch.save(session.model.state_dict(), job["out"])
 
 
-def work_on(job: dict[str, Any]) -> dict[str, Any]:
-    """Do what the job asks: "runs", "calibrate", or "describe" (nothing)."""
-    if job["task"] == "calibrate":
-        calibrate(job)
-    elif job["task"] == "runs":
-        session = Session(job)
-        tasks = {"forward": session.forward, "gradients": session.gradients, "train": session.train}
-        worker.do_runs(job, tasks, session.end)
+def work_on(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Do what the job asks, see ``worker.work_on``; returns what this framework is and has."""
+    worker.work_on(job, Session, calibrate)
     gpu = torch.cuda.get_device_name() if torch.cuda.device_count() else None
     return {"version": torch.__version__, "gpu": gpu, "switches": switches()}
 

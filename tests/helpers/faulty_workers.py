@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from training.data import batches
-from training.loop import epochs
+from training.loop import tasks
 
 
 def unweighted(side: Any) -> Any:
@@ -45,4 +45,4 @@ if __name__ == "__main__":
     framework, fault = os.environ["FAULT"].split(":")
     module = importlib.import_module(f"training.{framework}_side")
     side = getattr(module, f"{framework.title()}Side")
-    raise SystemExit(epochs.main(FAULTS[fault](side)))
+    raise SystemExit(tasks.main(FAULTS[fault](side)))

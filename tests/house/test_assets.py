@@ -19,8 +19,9 @@ import weight_port
 from tests import ROOT
 from training import sheet
 from training.data import batches
+from training.data.cifar import limited
+from training.evaluate import __main__ as evaluate
 from training.evaluate import record as evaluate_record
-from training.loop.epochs import limited
 from weight_port import arch
 
 ASSETS = ROOT / "assets"
@@ -63,7 +64,7 @@ def test_the_record_is_of_these_weights_and_all_test_images() -> None:
 
 @pytest.fixture(scope="module")
 def logits() -> dict[str, np.ndarray]:
-    return evaluate_record.scores(PADDLE, "resnet20", SHEET, None)
+    return evaluate.scores(PADDLE, "resnet20", SHEET, None)
 
 
 def test_both_frameworks_see_the_same_in_every_image(logits: dict[str, np.ndarray]) -> None:

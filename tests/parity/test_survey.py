@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from benchmarks.readme import __main__ as readme
 from parity import survey
+from parity.records import RecordError
 from weight_port import arch
 
 RECORD = readme.RESULTS / "parity" / "networks.json"
@@ -56,7 +58,7 @@ def test_a_run_is_kept_and_a_bound_that_is_passed_shows(
 
 def test_what_was_not_run_is_not_equal() -> None:
     class Report:
-        found = ()
+        results = ()
         passed = True
 
     found = survey.measured(Report())
@@ -74,15 +76,16 @@ def test_not_a_number_is_not_equal(monkeypatch: pytest.MonkeyPatch) -> None:
     class Section:
         outputs = (Output("logits"), Output("gradient"))
 
-    class Found:
+    class Result:
         section = Section
         outputs = (Seen, Seen)
 
     class Report:
-        found = (Found,)
+        results = (Result,)
         passed = True
 
-    assert survey.measured(Report())["equal"] is False
+    measured = survey.measured(Report())
+    assert measured == {"logits": None, "gradients": None, "equal": False}
 
 
 def test_unknown_networks_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,27 +103,61 @@ def made(names: list[str], commit: str = "a", **more: object) -> dict:
     }  # fmt: skip
 
 
+def committed() -> dict:
+    """The record in the repository, as of a machine called x."""
+    record = json.loads(RECORD.read_text())
+    record["context"]["system"]["cpu"] = "x"
+    return record
+
+
+MUTATIONS = [
+    (lambda r: r.update(schema=2), r"record\.schema: 2, but its const should be 1"),
+    (lambda r: r.update(kind="parity"), r"record\.kind: 'parity'"),
+    (lambda r: r.update(precision="float32"), r"record\.precision: 'float32'"),
+    (lambda r: r.pop("bounds"), "bounds"),
+    (lambda r: r["context"].pop("system"), r"record\.context: .*system"),
+    (lambda r: r["frameworks"].pop("paddle"), r"record\.frameworks: .*paddle"),
+    (lambda r: r["networks"][3].pop("gradients"), r"record\.networks\[3\]: .*gradients"),
+    (lambda r: r["networks"][3].update(logits="0"), r"record\.networks\[3\]\.logits: '0'"),
+    (lambda r: r["networks"][3].update(equal=1), r"record\.networks\[3\]\.equal: 1"),
+    (lambda r: r["networks"][3].update(commit="a"), r"record\.networks\[3\]\.commit: 'a'"),
+]
+
+
+@pytest.mark.parametrize(("mutate", "reason"), MUTATIONS)
+def test_a_record_that_is_no_survey_is_refused(
+    tmp_path: Path, mutate: Callable[[dict], object], reason: str
+) -> None:
+    record, path = committed(), tmp_path / "networks.json"
+    path.write_text(json.dumps(record))
+    assert survey.read(path) == record
+    mutate(record)
+    path.write_text(json.dumps(record))
+    with pytest.raises(RecordError, match=rf"networks\.json: no record of a survey:\n.*{reason}"):
+        survey.read(path)
+
+
 def test_rows_are_added_in_the_tables_order_each_with_its_commit() -> None:
     old = made(["resnet18", "plain18", "gone"])
     busy = {"commit": "b", "system": {"cpu": "x", "load": [9.0]}}
-    found = survey.added(old, made(["resnet34", "plain18"], context=busy))
+    found = survey.added(old, made(["resnet34", "plain18"], context=busy), "x.json")
     rows = [(row["name"], row["commit"]) for row in found["networks"]]
     assert rows == [("resnet18", "a"), ("resnet34", "b"), ("plain18", "b")]
-    again = survey.added(found, made(["vgg11"], "c"))
+    again = survey.added(found, made(["vgg11"], "c"), "x.json")
     rows = [(row["name"], row["commit"]) for row in again["networks"]]
     assert rows == [("resnet18", "a"), ("resnet34", "b"), ("plain18", "b"), ("vgg11", "c")]
 
 
 @pytest.mark.parametrize("key", ["frameworks", "size", "bounds", "schema", "precision"])
 def test_rows_of_unlike_runs_are_not_put_together(key: str) -> None:
-    with pytest.raises(survey.RecordError, match=f"its {key} are not those of now"):
-        survey.added(made(["resnet18"], **{key: 0}), made(["plain18"]))
+    with pytest.raises(RecordError, match=rf"x\.json: its {key} are not those of this run"):
+        survey.added(made(["resnet18"], **{key: 0}), made(["plain18"]), "x.json")
 
 
 def test_another_machine_is_another_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = made(["resnet18"], context={"commit": "a", "system": {"cpu": "y"}})
-    with pytest.raises(survey.RecordError, match="its cpu are not those of now"):
-        survey.added(other, made(["plain18"]))
+    with pytest.raises(RecordError, match="its cpu are not those of this run"):
+        survey.added(other, made(["plain18"]), "x.json")
     path = tmp_path / "networks.json"
     path.write_text("no record")
     assert survey.main(["resnet20", "--add", "--out", str(path)]) == 2
@@ -136,8 +173,8 @@ def test_an_unlike_record_is_refused_before_anything_is_run(
 
     monkeypatch.setattr(survey, "run", never)
     path = tmp_path / "networks.json"
-    kept = json.dumps(made(["resnet18"]))  # of a machine called x
+    kept = json.dumps(committed())
     path.write_text(kept)
     assert survey.main(["resnet20", "--add", "--out", str(path)]) == 2
-    assert "not those of now: run all" in capsys.readouterr().err
+    assert "cpu are not those of this run; run all networks" in capsys.readouterr().err
     assert path.read_text() == kept

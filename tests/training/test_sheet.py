@@ -90,9 +90,12 @@ def test_the_command(cifar: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert sheet.main([*words, "--images", "60"]) == 0
     assert "the first 60 test images" in capsys.readouterr().out
     np.testing.assert_array_equal(sheet.read(out).images, data.load(cifar, "test").images[:60])
-    assert sheet.main(words) == 1
+    assert sheet.main(words) == 2
     assert "--force" in capsys.readouterr().err
-    for count in ("0", "10020", "50"):
-        assert sheet.main([*words, "--images", count, "--force"]) == 1
-        assert "images" in capsys.readouterr().err
+    for count, reason in (("10020", "must be at most 10000"), ("50", "must be a multiple of 20")):
+        assert sheet.main([*words, "--images", count, "--force"]) == 2
+        assert reason in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        sheet.main([*words, "--images", "0", "--force"])
+    assert ended.value.code == 2
     assert len(sheet.read(out).labels) == 60

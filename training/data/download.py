@@ -1,4 +1,4 @@
-"""A file from the network, whole and checked, or not at all; a stopped one goes on."""
+"""Download a file, whole and checked or not at all; a download that was stopped continues."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _CHUNK, _TIMEOUT = 1 << 20, 60.0  # bytes, seconds without a byte
 
 
 def md5(path: Path) -> str:
-    """Of a file's content, in hexadecimal."""
-    made = hashlib.md5(usedforsecurity=False)
+    """The MD5 of a file's content, in hexadecimal."""
+    digest = hashlib.md5(usedforsecurity=False)
     with open(path, "rb") as stream:
         while chunk := stream.read(_CHUNK):
-            made.update(chunk)
-    return made.hexdigest()
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def fetch(url: str, path: Path, wanted: str) -> Path:
-    """``path``, holding what ``url`` gives, of the MD5 ``wanted``.
+    """Download ``url`` to ``path`` unless it is there, check its MD5, and return ``path``.
 
-    It is written to ``path``.part, which a later call goes on with where the server can. A whole
-    file of another MD5 is removed. Raises DataError.
+    It is written to ``path``.part first, which a later call continues where the server can. A whole
+    file whose MD5 is not ``wanted`` is removed. Raises DataError.
     """
     if path.exists():
         if md5(path) != wanted:
@@ -40,7 +40,8 @@ def fetch(url: str, path: Path, wanted: str) -> Path:
             os.fsync(stream.fileno())
     except (OSError, ValueError) as error:  # URLError is an OSError; a bad URL is a ValueError
         raise DataError(
-            f"{url}: {error}; call again to go on, or get it by other means and name it (--source)"
+            f"{url}: {error}; call again to continue, or get it by other means and name it "
+            "(--source)"
         ) from None
     if md5(part) != wanted:
         part.unlink()
@@ -50,7 +51,7 @@ def fetch(url: str, path: Path, wanted: str) -> Path:
 
 
 def _append(url: str, part: Path) -> None:
-    """Get what ``part`` lacks; all of it where the server can't begin in the middle."""
+    """Download what ``part`` lacks; all of it where the server can't begin in the middle."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:

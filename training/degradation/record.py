@@ -1,8 +1,7 @@
-"""The record of a degradation experiment: made of the trainings, checked, and as a table."""
+"""The record of a degradation experiment: made of its trainings, checked, and shown as a table."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,33 +9,15 @@ from typing import Any
 
 from tabulate import tabulate
 
-from parity import machine
+from parity import machine, records
+from parity.records import Record
 from training import curves
-from training.errors import TrainingError
 from training.loop.checkpoints import State
 from weight_port import arch
 
-SCHEMA = 1
-Record = dict[str, Any]
+SCHEMA = Path(__file__).with_name("schema.json")
+_WHAT = "record of a degradation experiment"
 _NUMBERS = ("rate", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds")
-_KEYS = {
-    "context": ("date", "commit", "system", "versions"),
-    "settings": (
-        "framework",
-        "depths",
-        "epochs",
-        "batch",
-        "rate",
-        "schedule",
-        "seed",
-        "limit",
-        "data",
-    ),
-}
-
-
-class RecordError(TrainingError):
-    """A record is not that of a whole experiment."""
 
 
 def names(depth: int) -> tuple[str, str]:
@@ -45,11 +26,14 @@ def names(depth: int) -> tuple[str, str]:
 
 
 def make(states: Mapping[str, State], settings: Mapping[str, Any]) -> Record:
-    """The record of finished trainings by name. Raises RecordError where it isn't whole."""
+    """The record of finished trainings by name.
+
+    Raises parity.records.RecordError where one is missing or not finished.
+    """
     record = {
-        "schema": SCHEMA,
+        "schema": records.version(SCHEMA),
         "kind": "degradation",
-        "context": machine.made(settings["framework"]),
+        "context": machine.context(settings["framework"]),
         "settings": dict(settings),
         "networks": [
             {
@@ -61,64 +45,48 @@ def make(states: Mapping[str, State], settings: Mapping[str, Any]) -> Record:
             for name, state in states.items()
         ],
     }
-    return check(record, "the trainings")
+    check(record, "the trainings")
+    return record
 
 
-def _problems(record: Any) -> Iterator[str]:
-    """What keeps a record from being that of a whole experiment."""
-    if not isinstance(record, dict) or record.get("kind") != "degradation":
-        yield "no record of a degradation experiment"
-        return
-    if record.get("schema") != SCHEMA:
-        yield f"schema {record.get('schema')}, this version has {SCHEMA}"
-        return
-    missing = [f"{p}.{key}" for p, keys in _KEYS.items() for key in keys if key not in record[p]]
-    if missing:
-        yield f"no {', '.join(missing)}"
-        return
+def _unsound(record: Record) -> Iterator[str]:
+    """What the schema can't say: why a record is not that of a whole experiment."""
     settings, networks = record["settings"], record["networks"]
     wanted = [name for depth in settings["depths"] for name in names(depth)]
-    found = [network["name"] for network in networks]
-    if found != wanted:
-        yield f"has {', '.join(found) or 'no network'} instead of {', '.join(wanted)}"
+    given = [network["name"] for network in networks]
+    if given != wanted:
+        yield f"has {', '.join(given) or 'no network'} instead of {', '.join(wanted)}"
         return
     for network in networks:
-        yield from _wrong(network, settings)
+        yield from _unsound_network(network, settings)
 
 
-def _wrong(network: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[str]:
+def _unsound_network(network: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[str]:
     name, lines = network["name"], network["epochs"]
     if network["trained"] != name or network["shortcuts"] != arch.RESNETS[name].shortcuts:
         yield f"{name}: its curve is of {network['trained']}, shortcuts {network['shortcuts']}"
     epochs = [line["epoch"] for line in lines]
     if epochs != list(range(1, settings["epochs"] + 1)):
-        yield f"{name}: {len(epochs)} of {settings['epochs']} epochs"
+        yield f"{name}: {len(epochs)} of {settings['epochs']} epochs, or not in order"
     others = {line["framework"] for line in lines} - {settings["framework"]}
     if others:
         yield f"{name}: epochs in {', '.join(sorted(others))}"
     if not all(math.isfinite(line[key]) for line in lines for key in _NUMBERS):
-        yield f"{name}: a value that is no number"
+        yield f"{name}: a value that is NaN or infinite"
 
 
-def check(record: Any, where: object) -> Record:
-    """The record. Raises RecordError, which lists what is wrong with it or missing."""
-    try:
-        found = list(_problems(record))
-    except (KeyError, TypeError, AttributeError) as error:
-        found = [f"no record of a degradation experiment ({error!r})"]
-    if found:
-        raise RecordError(f"{where}: {'; '.join(found)}; run python -m training.degradation again")
-    checked: Record = record
-    return checked
+def check(record: Any, where: object) -> None:
+    """Raises parity.records.RecordError that lists what is wrong with a record, or missing."""
+    records.check(record, SCHEMA, where, _WHAT)
+    what = f"no whole {_WHAT}; run python -m training.degradation again"
+    records.refuse(list(_unsound(record)), str(where), what)
 
 
 def read(path: Path) -> Record:
-    """What ``write`` wrote. Raises RecordError for any other file."""
-    try:
-        record = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{path}: no record ({error})") from None
-    return check(record, path)
+    """The record in a file. Raises parity.records.RecordError for any other file."""
+    record: Record = records.load(path)
+    check(record, path)
+    return record
 
 
 def runs(record: Mapping[str, Any]) -> dict[str, curves.History]:
@@ -127,7 +95,7 @@ def runs(record: Mapping[str, Any]) -> dict[str, curves.History]:
 
 
 def table(record: Mapping[str, Any], style: str) -> str:
-    """Errors after the last epoch: a line per network."""
+    """The errors after the last epoch, a line for each network, in a style of tabulate's."""
     lines = [
         [
             name,
@@ -141,12 +109,13 @@ def table(record: Mapping[str, Any], style: str) -> str:
 
 
 def legend(record: Mapping[str, Any]) -> str:
-    """What was trained on what, where and with what, and what the table can't say."""
+    """What was trained, where and with what, and how far the table can be trusted."""
     settings = record["settings"]
     images = f"the first {settings['limit']}" if settings["limit"] else "all"
     return (
         f"{settings['epochs']} epochs on {images} images of each part, batch {settings['batch']}, "
         f"rate {settings['rate']:g}, {settings['schedule']} schedule. One seed, so no interval: "
         "differences may be the seed's. The training error is counted while the last epoch's "
-        f"weights change, on its crops and flips. {machine.said(record['context'])}"
+        "weights change, on randomly cropped and flipped images. "
+        f"{machine.summary(record['context'])}"
     )

@@ -1,4 +1,4 @@
-"""What a trained network takes for what, and a look at some of its images; through matplotlib."""
+"""Pictures of an evaluation, drawn by matplotlib: the confusion matrix and some of the images."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from weight_port.storage import disk
 _ROWS, _COLUMNS = 4, 8
 
 
-def draw(record: Mapping[str, Any], test: Cifar, chosen: np.ndarray, out: Path) -> list[Path]:
-    """``confusion.png`` and ``samples.png`` in ``out``, of the first framework.
+def draw(record: Mapping[str, Any], test: Cifar, predicted: np.ndarray, out: Path) -> list[Path]:
+    """Draw ``confusion.png`` and ``samples.png`` of the first framework; returns the files.
 
-    ``chosen`` (N,) is the class that was seen in each image. Raises ImportError without
-    matplotlib.
+    ``predicted`` (N,) is the class of each image. Raises ImportError without matplotlib,
+    weight_port.DestinationError where they can't be written.
     """
     name, side = next(iter(record["frameworks"].items()))
     confusion = np.array(side["confusion"])
     figures = {
         "confusion.png": _confusion(f"{record['model']} in {name}", confusion),
-        "samples.png": _samples(test.images, np.asarray(test.labels), chosen),
+        "samples.png": _samples(test.images, np.asarray(test.labels), predicted),
     }
     for file, figure in figures.items():
         with disk.new_file(out / file, force=True) as stream:
@@ -45,24 +45,25 @@ def _confusion(title: str, counts: np.ndarray) -> Any:
                   color="white" if dark else "black")  # fmt: skip
     axes.set_xticks(range(len(CLASSES)), CLASSES, rotation=45, ha="right")
     axes.set_yticks(range(len(CLASSES)), CLASSES)
-    axes.set_xlabel("seen as")
-    axes.set_ylabel("is")
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
     axes.set_title(title)
     return figure
 
 
-def _samples(images: np.ndarray, labels: np.ndarray, chosen: np.ndarray) -> Any:
-    """The first images, and among them the first mistakes: half the places each, if there are."""
+def _samples(images: np.ndarray, labels: np.ndarray, predicted: np.ndarray) -> Any:
+    """The first images that are right, and the first mistakes in at most half of the places."""
     from matplotlib.figure import Figure
 
-    wrong = np.flatnonzero(labels != chosen)[: _ROWS * _COLUMNS // 2]
+    wrong = np.flatnonzero(labels != predicted)[: _ROWS * _COLUMNS // 2]
     first = np.setdiff1d(np.arange(len(labels)), wrong)[: _ROWS * _COLUMNS - len(wrong)]
     figure = Figure(figsize=(10, 6.2), layout="constrained")
     for place, at in enumerate([*first, *wrong]):
         axes = figure.add_subplot(_ROWS, _COLUMNS, place + 1)
         axes.imshow(images[at].transpose(1, 2, 0))
         axes.set_axis_off()
-        truth, seen = CLASSES[labels[at]], CLASSES[chosen[at]]
-        said = truth if truth == seen else f"{truth}\nseen as {seen}"
-        axes.set_title(said, fontsize=8, color="black" if truth == seen else "#B00020")
+        truth, prediction = CLASSES[labels[at]], CLASSES[predicted[at]]
+        right = truth == prediction
+        title = truth if right else f"{truth}\ntaken for {prediction}"
+        axes.set_title(title, fontsize=8, color="black" if right else "#B00020")
     return figure

@@ -1,8 +1,7 @@
-"""The record of an evaluation: scores, what the frameworks differ in, and the table of both."""
+"""The record of an evaluation: what the frameworks say of the test images, checked and shown."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,66 +10,85 @@ import numpy as np
 from tabulate import tabulate
 
 from parity import machine, records
-from parity.workers.launch import available_threads
+from parity.records import Record
 from training.data import cifar
 from training.data.cifar import CLASSES, Cifar
-from training.errors import TrainingError
-from training.loop import launch as process
+from training.loop import launch
 from weight_port.storage.digest import Digest
 
-Record = dict[str, Any]
-
-
-def scores(weights: Path, model: str, images: Path, limit: int | None) -> dict[str, np.ndarray]:
-    """Each framework's logits of the test images, (N, 10) float32. Raises TrainingError.
-
-    ``images`` is what ``sheet.load`` takes.
-    """
-    found = {}
-    settings = {"model": model, "rate": 0.0, "momentum": 0.0, "weight_decay": 0.0}
-    for framework in process.MODULES:
-        with tempfile.TemporaryDirectory(prefix="resnet-parity-") as name:
-            out = Path(name, "logits.npy")
-            job = {"task": "score", "settings": settings, "how": {"threads": available_threads()}}
-            paths = {"weights": str(weights), "data": str(images), "out": str(out)}
-            if process.start(framework, {**job, **paths, "limit": limit}):
-                raise TrainingError(f"{framework} could not score {weights}; see above")
-            found[framework] = np.load(out)
-    return found
+SCHEMA = Path(__file__).with_name("schema.json")
+_WHAT = "record of an evaluation"
 
 
 def compare(logits: Mapping[str, np.ndarray], labels: np.ndarray) -> Record:
-    """What each framework says of the images, and where the two don't agree.
+    """What each framework predicts for the images, and where the two differ.
 
-    ``confusion[i][j]`` counts images of class i that were taken for class j.
+    ``logits`` are either framework's, (N, 10), ``labels`` (N,). ``confusion[i][j]`` counts images
+    of class i that were taken for class j.
     """
-    said = {framework: found.argmax(axis=1) for framework, found in logits.items()}
-    one, other = said.values()
-    apart = np.flatnonzero(one != other)
-    frameworks = {}
-    for framework, chosen in said.items():
-        confusion = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
-        np.add.at(confusion, (labels, chosen), 1)
-        counts = np.maximum(confusion.sum(axis=1), 1)
-        frameworks[framework] = {
-            "right": int((chosen == labels).sum()),
-            "by_class": (confusion.diagonal() / counts).tolist(),
-            "confusion": confusion.tolist(),
-        }
+    predictions = {framework: array.argmax(axis=1) for framework, array in logits.items()}
+    first, second = predictions.values()
     pair = np.abs(np.subtract(*logits.values(), dtype=np.float64))
     return {
         "images": len(labels),
-        "frameworks": frameworks,
+        "frameworks": {name: _scores(array, labels) for name, array in predictions.items()},
         "largest_difference": float(pair.max()),
         "disagreements": [
-            {"image": int(at), "truth": int(labels[at]), **{f: int(c[at]) for f, c in said.items()}}
-            for at in apart
+            {
+                "image": int(at),
+                "truth": int(labels[at]),
+                **{framework: int(array[at]) for framework, array in predictions.items()},
+            }
+            for at in np.flatnonzero(first != second)
         ],
     }
 
 
+def _scores(predicted: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """How often one framework is right, in all and by class."""
+    confusion = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
+    np.add.at(confusion, (labels, predicted), 1)
+    counts = np.maximum(confusion.sum(axis=1), 1)
+    return {
+        "right": int((predicted == labels).sum()),
+        "by_class": (confusion.diagonal() / counts).tolist(),
+        "confusion": confusion.tolist(),
+    }
+
+
+def whole(comparison: Record, model: str, weights: Path, test: Cifar) -> Record:
+    """A comparison as a record: with the weights (a folder has no digest), images and machine."""
+    digest = Digest(weights).result() if weights.is_file() else None
+    return {
+        "schema": records.version(SCHEMA),
+        "kind": "evaluation",
+        "model": model,
+        **comparison,
+        "context": machine.context(*launch.MODULES),
+        "weights": {"file": weights.name, "sha256": digest},
+        "data": cifar.digest(test),
+    }
+
+
+def write(path: Path, record: Record) -> None:
+    """Write a record in place of an earlier one.
+
+    Raises parity.records.RecordError for what is no such record, weight_port.DestinationError.
+    """
+    records.check(record, SCHEMA, path, _WHAT)
+    records.write(path, record, force=True)
+
+
+def read(path: Path) -> Record:
+    """The record in a file. Raises parity.records.RecordError for any other file."""
+    return records.read(path, SCHEMA, _WHAT)
+
+
+# -- what is shown of it
+
+
 def table(record: Mapping[str, Any], style: str) -> str:
-    """The accuracies: a line per class, all, and the count; a column per framework."""
+    """The accuracies: a line for each class, all, and the count; a column for each framework."""
     sides, total = record["frameworks"], record["images"]
     lines = [
         [name, *(f"{side['by_class'][number]:.1%}" for side in sides.values())]
@@ -82,46 +100,29 @@ def table(record: Mapping[str, Any], style: str) -> str:
     return tabulate(lines, ["", *sides], tablefmt=style, colalign=right, disable_numparse=True)
 
 
-def text(record: Mapping[str, Any]) -> str:
-    """The comparison for a terminal."""
-    shown = [table(record, "simple")]
-    shown.append(f"largest difference of a logit: {record['largest_difference']:.1e}")
-    names = list(record["frameworks"])
-    for one in record["disagreements"]:
-        words = ", ".join(f"{name} {CLASSES[one[name]]}" for name in names)
-        shown.append(f"image {one['image']}, {CLASSES[one['truth']]}: {words}")
-    shown.append(_differ(record))
-    return "\n".join(shown)
+def text(comparison: Mapping[str, Any]) -> str:
+    """A comparison for a terminal: the table, and each image that the frameworks differ on."""
+    lines = [table(comparison, "simple")]
+    lines.append(f"largest difference of a logit: {comparison['largest_difference']:.1e}")
+    names = list(comparison["frameworks"])
+    for image in comparison["disagreements"]:
+        predictions = ", ".join(f"{name} {CLASSES[image[name]]}" for name in names)
+        lines.append(f"image {image['image']}, {CLASSES[image['truth']]}: {predictions}")
+    return "\n".join([*lines, _agreement(comparison)])
 
 
-def _differ(record: Mapping[str, Any]) -> str:
-    count = len(record["disagreements"])
-    return f"{count} images differ" if count else "no image is seen otherwise"
+def _agreement(comparison: Mapping[str, Any]) -> str:
+    count = len(comparison["disagreements"])
+    if count:
+        images = "1 image" if count == 1 else f"{count} images"
+        return f"the frameworks predict different classes for {images}"
+    return "both frameworks predict the same class for every image"
 
 
 def legend(record: Mapping[str, Any]) -> str:
-    """What was shown what, how far the logits were apart, where and with what."""
+    """Which network and images, how far the logits were apart, where and with what."""
     return (
         f"{record['model']} ({record['weights']['file']}) on {record['images']:,} test images: "
-        f"{_differ(record)}; the largest difference of a logit is "
-        f"{record['largest_difference']:.1e}. {machine.said(record['context'])}"
+        f"{_agreement(record)}; the largest difference of a logit is "
+        f"{record['largest_difference']:.1e}. {machine.summary(record['context'])}"
     )
-
-
-def _about(weights: Path, test: Cifar) -> Record:
-    """Which weights (a folder has no digest) and images, where and with what."""
-    whole = Digest(weights).result() if weights.is_file() else None
-    return {
-        "context": machine.made(*process.MODULES),
-        "weights": {"file": weights.name, "sha256": whole},
-        "data": cifar.digest(test),
-    }
-
-
-def _write(record: Record, out: Path, test: Cifar, chosen: np.ndarray) -> list[Path]:
-    from training.evaluate import pictures
-
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / "evaluation.json"
-    records.write(path, record, force=True)
-    return [path, *pictures.draw(record, test, chosen, out)]

@@ -1,7 +1,7 @@
-"""A training's state in one file that either framework can go on from.
+"""Checkpoints: a training's state in one file, from which either framework can continue.
 
 ``.safetensors``: the weights as ``weights/NAME``, SGD's buffers as ``momentum/NAME``, both under
-the scheme's names and in its layout (``weight_port``'s dialect paddle1), and all else as JSON in
+the scheme's names and in its layout (``weight_port``'s dialect paddle1), and the rest as JSON in
 the metadata. SGD with momentum is the same arithmetic in both frameworks (torch.optim.SGD without
 dampening, paddle.optimizer.Momentum): v = m v + (g + d w), w = w - rate v.
 """
@@ -33,12 +33,15 @@ class State:
     momentum: Mapping[str, np.ndarray]
     epoch: int  # how many are done
     schedule: Mapping[str, Any]
-    settings: Mapping[str, Any]  # what was asked
+    settings: Mapping[str, Any]  # see ``training.settings``
     history: list[dict[str, Any]]  # a line per epoch
 
 
 def save(path: Path, state: State) -> None:
-    """Write ``path``, in place of an older one; whole or not at all."""
+    """Write a checkpoint in place of an older one, whole or not at all.
+
+    Raises weight_port.DestinationError.
+    """
     tensors = {f"weights/{name}": array for name, array in state.weights.items()}
     tensors |= {f"momentum/{name}": array for name, array in state.momentum.items()}
     about = {
@@ -53,7 +56,7 @@ def save(path: Path, state: State) -> None:
 
 
 def load(path: Path) -> State:
-    """What ``save`` wrote. Raises CheckpointError for any other file."""
+    """The state in a checkpoint. Raises CheckpointError for any other file."""
     try:
         about = json.loads(safetensors.read_metadata(path)[_KEY])
         tensors = read(path)

@@ -1,9 +1,9 @@
-"""A training's curves as TensorBoard and VisualDL read them, without either.
+"""Event files: a training's curves as TensorBoard and VisualDL read them, without either.
 
 Both keep protobuf messages one after another, each after its length as a little-endian uint64; in
 TensorBoard's event files the length and the message are followed by their masked CRC-32C
 (TensorFlow's ``record_writer.h``). The bytes follow from the history alone, so a file grows by
-appending, and a training that goes on has the same one.
+appending, and a training that was resumed has the same one.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ _TABLE = tuple(_table())
 
 def crc32c(data: bytes) -> int:
     """Castagnoli's checksum: RFC 3720, appendix B.4."""
-    found = 0xFFFFFFFF
+    checksum = 0xFFFFFFFF
     for byte in data:
-        found = found >> 8 ^ _TABLE[(found ^ byte) & 0xFF]
-    return found ^ 0xFFFFFFFF
+        checksum = checksum >> 8 ^ _TABLE[(checksum ^ byte) & 0xFF]
+    return checksum ^ 0xFFFFFFFF
 
 
 def _masked(data: bytes) -> bytes:
-    """TFRecord's: a checksum of bytes that hold checksums is a poor one."""
-    found = crc32c(data)
-    return struct.pack("<I", ((found >> 15 | found << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+    """TFRecord's masked checksum: a checksum of bytes that hold checksums is a poor one."""
+    checksum = crc32c(data)
+    return struct.pack("<I", ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
 def frame(message: bytes) -> bytes:
@@ -60,7 +60,7 @@ def frame(message: bytes) -> bytes:
 
 
 def _field(number: int, kind: int, content: bytes) -> bytes:
-    """A field of a message; bytes and messages with their length."""
+    """A field of a message; bytes and messages come after their length."""
     length = encode_varint(len(content)) if kind == BYTES else b""
     return encode_varint(number << 3 | kind) + length + content
 
@@ -106,8 +106,8 @@ def tensorboard(history: Sequence[Line]) -> bytes:
 
 def visualdl(history: Sequence[Line]) -> bytes:
     """A file of VisualDL's records."""
-    found = _scalars(history, _record)
-    return b"".join(struct.pack("<Q", len(message)) + message for message in found)
+    messages = _scalars(history, _record)
+    return b"".join(struct.pack("<Q", len(message)) + message for message in messages)
 
 
 # By these names the programs know their files.
@@ -115,9 +115,10 @@ FILES = {"events.out.tfevents.0.training": tensorboard, "vdlrecords.0.training.l
 
 
 def write(out: Path, history: Sequence[Line]) -> None:
-    """Both files in ``out``; one that holds the history's beginning grows, any other is replaced.
+    """Write both files in ``out``.
 
-    A program that shows a file while it grows keeps it open, and would miss a new one.
+    A file that holds the history's beginning is appended to, any other is replaced: a program that
+    shows a growing file keeps it open, and would miss a new one.
     """
     for name, render in FILES.items():
         path, content = out / name, render(history)

@@ -1,4 +1,4 @@
-"""A framework's processes: they get a job as JSON, and show their progress where ours would."""
+"""Start a framework's training processes: they get a job as JSON and print to this terminal."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ MODULES = {"torch": "training.loop.side_torch", "paddle": "training.loop.side_pa
 # its layers take their layout when they are made, torch's from their tensors.
 PRECISIONS = {"torch": ("float32", "bfloat16", "float64"), "paddle": ("float32", "float64")}
 LAYOUTS = {"torch": ("NCHW", "NHWC"), "paddle": ("NCHW",)}
-# A step leaves more behind than a forward pass; asked for anew, it costs up to 80,000 page faults
-# in five steps of resnet20: some 6 % of their time on two cores.
+# A step frees more memory than a forward pass; getting it back from the system costs up to 80,000
+# page faults in five steps of resnet20: about 6 % of their time on two cores.
 ALLOCATOR = ALLOCATORS["keep"]
 _PYTHON = [sys.executable, "-W", "ignore", "-m"]
 
@@ -40,20 +40,17 @@ _LAUNCHERS = {"torch": _torchrun, "paddle": _paddle_launch}
 
 
 def _gloo() -> dict[str, str]:
-    """Variables that keep gloo's connections on this machine, and both frameworks with gloo."""
+    """Variables that keep gloo's connections on this machine, and have Paddle use gloo as well."""
     loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
-    return {
-        "GLOO_SOCKET_IFNAME": loopback,
-        "PADDLE_DISTRI_BACKEND": "gloo",
-    }
+    return {"GLOO_SOCKET_IFNAME": loopback, "PADDLE_DISTRI_BACKEND": "gloo"}
 
 
 def start(framework: str, job: Mapping[str, Any]) -> int:
-    """Run a job to its end; returns the exit status, and what went wrong stands on stderr.
+    """Run a job to its end; returns the exit status. What went wrong is on stderr.
 
-    ``job["how"]`` is a ``sides.How`` as a mapping. Several workers are started and watched by the
+    ``job["how"]`` has the fields of a ``side.How``. Several workers are started and watched by the
     framework's own launcher, which ends all of them when one fails. SIGTERM ends the job first, and
-    then this process. To be called in the main thread.
+    then this process. Must be called in the main thread.
     """
     how = job["how"]
     workers, more = how.get("workers", 1), {}
@@ -70,7 +67,7 @@ def start(framework: str, job: Mapping[str, Any]) -> int:
         process = subprocess.Popen(command, env=variables, stdout=2)
         try:
             return process.wait()
-        except SystemExit:  # SIGTERM is for us alone; a terminal's interrupt it gets too
+        except SystemExit:  # only we got the SIGTERM; a terminal interrupts the job as well
             process.terminate()
             raise
         finally:

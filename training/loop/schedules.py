@@ -1,4 +1,4 @@
-"""Learning rates, as functions of plain data, so that both frameworks have the same to the bit."""
+"""Learning rates as functions of plain data, so that both frameworks have them bit for bit."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ MILESTONES = (0.5, 0.75)
 
 
 def begin(rate: float) -> State:
-    """What a schedule remembers between epochs."""
+    """The state of a schedule, which it keeps between epochs."""
     return {"rate": rate, "best": None, "bad": 0}
 
 
 def rate(name: str, state: Mapping[str, Any], done: float) -> float:
-    """The rate when the share ``done`` of the training is behind; the cosine's ends at 0."""
+    """The rate after the share ``done``, 0 to 1, of the training; the cosine's ends at 0."""
     base = float(state["rate"])
     if name == "cosine":
         return base * (1 + math.cos(math.pi * done)) / 2
@@ -30,14 +30,14 @@ def rate(name: str, state: Mapping[str, Any], done: float) -> float:
 
 
 def after(name: str, state: Mapping[str, Any], loss: float) -> State:
-    """The state after an epoch whose loss was that; only the plateau's changes."""
-    found = dict(state)
+    """The state after an epoch of a training loss; only the plateau's changes."""
+    new = dict(state)
     if name != "plateau":
-        return found
-    if found["best"] is None or loss < found["best"] * (1 - THRESHOLD):
-        return {**found, "best": loss, "bad": 0}
-    found["bad"] += 1
-    if found["bad"] > PATIENCE:
-        lower = found["rate"] * FACTOR
-        found |= {"rate": lower if found["rate"] - lower > LEAST else found["rate"], "bad": 0}
-    return found
+        return new
+    if new["best"] is None or loss < new["best"] * (1 - THRESHOLD):
+        return {**new, "best": loss, "bad": 0}
+    new["bad"] += 1
+    if new["bad"] > PATIENCE:
+        lower = new["rate"] * FACTOR
+        new |= {"rate": lower if new["rate"] - lower > LEAST else new["rate"], "bad": 0}
+    return new

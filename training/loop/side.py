@@ -1,8 +1,11 @@
-"""What the loop asks of a framework, and the names that pass between them. No framework here."""
+"""A side: what the training loop asks of a framework, and tensors under either's names.
+
+It imports no framework.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +21,7 @@ Tensors = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class How:
-    """How a process computes: unlike the settings of a training, free to change when it goes on."""
+    """How a process computes: unlike a training's settings, it may change on --resume."""
 
     threads: int  # of each worker
     workers: int = 1  # processes that share every batch
@@ -28,14 +31,14 @@ class How:
 
     @property
     def dtype(self) -> Any:
-        """NumPy's, of weights, buffers and images; under autocast they stay float32."""
+        """NumPy's dtype of weights, buffers and images; under autocast they stay float32."""
         return np.dtype("float64" if self.precision == "float64" else "float32")
 
 
 class Side(Protocol):
     """A network in training in one framework; tensors go in and out under the scheme's names.
 
-    One of ``workers`` processes that train together, the ``rank``-th; 0 of 1 if it is alone. Each
+    It is the ``rank``-th of ``workers`` processes that train together: 0 of 1 if it is alone. Each
     holds the same weights and buffers. Batch norms take the statistics of a worker's own images:
     neither framework synchronises them on CPUs, so it isn't done on GPUs either.
     """
@@ -44,7 +47,7 @@ class Side(Protocol):
     workers: int
 
     def put(self, weights: Tensors, momentum: Tensors) -> None:
-        """Take weights and SGD's buffers; no buffers: as before the first step."""
+        """Take weights and SGD's buffers; without buffers it is as before the first step."""
 
     def weights(self) -> dict[str, np.ndarray]:
         """Copies of all parameters and statistics."""
@@ -55,9 +58,9 @@ class Side(Protocol):
     def step(
         self, images: np.ndarray, labels: np.ndarray, rate: float, whole: int
     ) -> tuple[float, int]:
-        """A step of SGD on a batch of ``whole`` images, of which this worker has these.
+        """A step of SGD on a batch of ``whole`` images, of which this worker has ``images``.
 
-        The mean loss of the batch before it, and how many were right.
+        Returns the batch's mean loss before the step, and how many of its images were right.
         """
 
     def logits(self, images: np.ndarray) -> np.ndarray:
@@ -76,6 +79,9 @@ class Side(Protocol):
         """Give every worker the mean of all workers' running means and variances."""
 
 
+Make = Callable[[dict[str, Any], How], Side]  # from a training's settings
+
+
 def check_gpu(number: int, count: int, framework: str) -> None:
     """Raises TrainingError where a worker's GPU, counted from 0, is not among ``count``."""
     if number >= count:
@@ -92,21 +98,21 @@ def cast(tensors: Tensors, dtype: Any) -> Tensors:
 
 def named(dialect: str, architecture: str, tensors: Tensors) -> dict[str, np.ndarray]:
     """Copies of a framework's tensors under the scheme's names and in its layout."""
-    found = scheme(dialect, architecture, tensors)
-    return {name: np.array(array, order="C") for name, array in found}
+    pairs = scheme(dialect, architecture, tensors)
+    return {name: np.array(array, order="C") for name, array in pairs}
 
 
-def check_shapes(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Raises CheckpointError where SGD's buffers, by parameter, are not those of the parameters."""
+def check_shapes(path: Path, buffers: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+    """Raises CheckpointError where SGD's buffers are not one for each parameter, of its shape."""
     wrong = [
-        key for key, value in found.items() if list(value.shape) != list(wanted[key].shape)
-    ] or sorted(set(wanted) - set(found))
-    if found and wrong:
+        key for key, value in buffers.items() if list(value.shape) != list(parameters[key].shape)
+    ] or sorted(set(parameters) - set(buffers))
+    if buffers and wrong:
         raise CheckpointError(f"{path}: SGD's buffers are wrong or missing of {', '.join(wrong)}")
 
 
 def keyed(dialect: str, architecture: str, tensors: Tensors) -> dict[str, np.ndarray]:
-    """The way back: those of the scheme's tensors that are given, under the framework's keys."""
+    """The way back from ``named``: the given tensors of the scheme under the framework's keys."""
     return {
         key: np.ascontiguousarray(
             tensors[entry.name].transpose(entry.order) if entry.order else tensors[entry.name]

@@ -1,4 +1,4 @@
-"""The Paddle process of a training; the mirror of ``torch_side.py``."""
+"""The Paddle process of a training; the mirror of ``side_torch``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from paddle.utils import unique_name
 import paddle_impl
 from paddle_impl.checkpoint import to_tensor
 from training.errors import CheckpointError
-from training.loop import epochs
+from training.loop import tasks
 from training.loop.side import How, Tensors, cast, check_gpu, check_shapes, keyed, named
 from weight_port import WeightPortError, read
 
@@ -24,7 +24,7 @@ _BUFFER = "_velocity_0"  # paddle.optimizer.Momentum's name of it, after the par
 
 
 class PaddleSide:
-    """See ``sides.Side``."""
+    """See ``side.Side``."""
 
     def __init__(self, settings: dict[str, Any], how: How) -> None:
         paddle.base.core.set_num_threads(how.threads)
@@ -37,7 +37,7 @@ class PaddleSide:
             fleet.init(is_collective=True, log_level="ERROR")
             self.rank = fleet.worker_index()
         self.model = paddle_impl.MODELS[self.name]()
-        self.network = self.model  # what trains: the model, or DataParallel around it
+        self.network = self.model  # what is trained: the model, or DataParallel around it
         self.optimizer = self._optimizer()
 
     def _optimizer(self) -> Any:
@@ -47,7 +47,7 @@ class PaddleSide:
         )  # fmt: skip
 
     def put(self, weights: Tensors, momentum: Tensors) -> None:
-        """See ``sides.Side``."""
+        """See ``side.Side``."""
         paddle_impl.load_weights(self.model, cast(weights, self.how.dtype))
         self.optimizer = self._optimizer()
         self.optimizer.set_state_dict(self._state(momentum))
@@ -56,18 +56,18 @@ class PaddleSide:
             self.network = fleet.distributed_model(self.model)
 
     def _state(self, momentum: Tensors) -> dict[str, Any]:
-        """The optimizer's, which has its buffers before the first step only in what it is given."""
+        """The optimizer's state dict; before the first step its only buffers are the given ones."""
         buffers = keyed(DIALECT, self.name, cast(momentum, self.how.dtype))
         names = {key: parameter.name for key, parameter in self.model.named_parameters()}
         return {f"{names[key]}{_BUFFER}": to_tensor(array) for key, array in buffers.items()}
 
     def weights(self) -> dict[str, np.ndarray]:
-        """See ``sides.Side``."""
+        """See ``side.Side``."""
         state = {key: value.numpy() for key, value in self.model.state_dict().items()}
         return named(DIALECT, self.name, state)
 
     def momentum(self) -> dict[str, np.ndarray]:
-        """See ``sides.Side``."""
+        """See ``side.Side``."""
         state = self.optimizer.state_dict()
         buffers = {
             key: state[f"{parameter.name}{_BUFFER}"].numpy()
@@ -79,7 +79,7 @@ class PaddleSide:
     def step(
         self, images: np.ndarray, labels: np.ndarray, rate: float, whole: int
     ) -> tuple[float, int]:
-        """See ``sides.Side``."""
+        """See ``side.Side``."""
         self.model.train()
         self.optimizer.clear_grad()  # first: the forward pass can take the gradients' memory
         truth = paddle.to_tensor(labels)
@@ -95,32 +95,32 @@ class PaddleSide:
         return mean, int(total)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """See ``sides.Side``."""
+        """See ``side.Side``."""
         self.model.eval()
         with paddle.no_grad():
-            found: np.ndarray = self._forward(self.model, images).numpy()
-        return found
+            logits: np.ndarray = self._forward(self.model, images).numpy()
+        return logits
 
     def _forward(self, network: Any, images: np.ndarray) -> Any:
         return network(paddle.to_tensor(images.astype(self.how.dtype, copy=False)))
 
     def summed(self, values: list[float]) -> list[float]:
-        """See ``sides.Side``."""
+        """See ``side.Side``."""
         if self.workers == 1:
             return values
         total = paddle.to_tensor(values, dtype="float64")
         dist.all_reduce(total)
-        found: list[float] = total.tolist()
-        return found
+        sums: list[float] = total.tolist()
+        return sums
 
     def save(self, folder: Path, weights: Tensors, momentum: Tensors) -> None:
-        """See ``sides.Side``."""
+        """See ``side.Side``."""
         self.put(weights, momentum)
         paddle.save(self.model.state_dict(), str(folder / "training.pdparams"))
         paddle.save(self._state(momentum), str(folder / "training.pdopt"))
 
     def saved(self, path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """See ``sides.Side``."""
+        """See ``side.Side``."""
         try:
             paddle_impl.load_weights(self.model, read(path))
             state = read(path.with_suffix(".pdopt"))
@@ -142,7 +142,7 @@ class PaddleSide:
         return self.weights(), named(DIALECT, self.name, buffers)
 
     def average_statistics(self) -> None:
-        """See ``sides.Side``."""
+        """See ``side.Side``."""
         if self.workers > 1:
             for key, tensor in self.model.state_dict().items():
                 if key.endswith(("._mean", "._variance")):  # to Paddle they are parameters
@@ -162,4 +162,4 @@ def _device(how: How) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(epochs.main(PaddleSide))
+    raise SystemExit(tasks.main(PaddleSide))

@@ -1,4 +1,4 @@
-"""The PyTorch process of a training; the mirror of ``paddle_side.py``."""
+"""The PyTorch process of a training; the mirror of ``side_paddle``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 import pytorch_impl
 from pytorch_impl.checkpoint import to_tensor
 from training.errors import CheckpointError
-from training.loop import epochs
+from training.loop import tasks
 from training.loop.side import How, Tensors, cast, check_gpu, check_shapes, keyed, named
 
 DIALECT = "pytorch_impl"
@@ -30,7 +30,7 @@ _UNREADABLE = (
 
 
 class TorchSide:
-    """See ``sides.Side``."""
+    """See ``side.Side``."""
 
     def __init__(self, settings: dict[str, Any], how: How) -> None:
         torch.set_num_threads(how.threads)
@@ -46,14 +46,14 @@ class TorchSide:
             self.model = pytorch_impl.MODELS[self.name]()
         self.layout = torch.channels_last if how.channels_last else torch.contiguous_format
         self.mixed = how.precision == "bfloat16"
-        self.network: torch.nn.Module = self.model  # what trains: the model, or DDP around it
+        self.network: torch.nn.Module = self.model  # what is trained: the model, or DDP around it
         self.optimizer = torch.optim.SGD(
             self.model.parameters(), settings["rate"], settings["momentum"],
             weight_decay=settings["weight_decay"],
         )  # fmt: skip
 
     def put(self, weights: Tensors, momentum: Tensors) -> None:
-        """See ``sides.Side``."""
+        """See ``side.Side``."""
         pytorch_impl.load_weights(self.model, cast(weights, self.how.dtype))
         self.model.to(memory_format=self.layout)
         buffers = keyed(DIALECT, self.name, cast(momentum, self.how.dtype))
@@ -69,12 +69,12 @@ class TorchSide:
             self.network = DistributedDataParallel(self.model, broadcast_buffers=False)
 
     def weights(self) -> dict[str, np.ndarray]:
-        """See ``sides.Side``."""
+        """See ``side.Side``."""
         state = {key: value.numpy(force=True) for key, value in self.model.state_dict().items()}
         return named(DIALECT, self.name, state)
 
     def momentum(self) -> dict[str, np.ndarray]:
-        """See ``sides.Side``."""
+        """See ``side.Side``."""
         state = self.optimizer.state
         buffers = {
             key: state[parameter]["momentum_buffer"].numpy(force=True)
@@ -86,7 +86,7 @@ class TorchSide:
     def step(
         self, images: np.ndarray, labels: np.ndarray, rate: float, whole: int
     ) -> tuple[float, int]:
-        """See ``sides.Side``."""
+        """See ``side.Side``."""
         self.model.train()
         self.optimizer.zero_grad()  # first: the forward pass can take the gradients' memory
         truth = torch.from_numpy(labels).to(self.device)
@@ -101,20 +101,20 @@ class TorchSide:
         return mean, int(total)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """See ``sides.Side``."""
+        """See ``side.Side``."""
         self.model.eval()
         with torch.inference_mode():
-            found: np.ndarray = self._forward(self.model, images).numpy(force=True)
-        return found
+            logits: np.ndarray = self._forward(self.model, images).numpy(force=True)
+        return logits
 
     def _forward(self, network: torch.nn.Module, images: np.ndarray) -> torch.Tensor:
-        seen = torch.from_numpy(images.astype(self.how.dtype, copy=False)).to(self.device)
+        batch = torch.from_numpy(images.astype(self.how.dtype, copy=False)).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
-            found: torch.Tensor = network(seen.contiguous(memory_format=self.layout))
-        return found.float() if self.mixed else found
+            logits: torch.Tensor = network(batch.contiguous(memory_format=self.layout))
+        return logits.float() if self.mixed else logits
 
     def summed(self, values: list[float]) -> list[float]:
-        """See ``sides.Side``."""
+        """See ``side.Side``."""
         if self.workers == 1:
             return values
         total = torch.tensor(values, dtype=torch.float64, device=self.device)
@@ -122,13 +122,13 @@ class TorchSide:
         return total.tolist()
 
     def save(self, folder: Path, weights: Tensors, momentum: Tensors) -> None:
-        """See ``sides.Side``."""
+        """See ``side.Side``."""
         self.put(weights, momentum)
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
         torch.save(state, folder / "training.pt")
 
     def saved(self, path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """See ``sides.Side``."""
+        """See ``side.Side``."""
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
             self.model.load_state_dict(state["model"])
@@ -149,7 +149,7 @@ class TorchSide:
         return self.weights(), self.momentum()
 
     def average_statistics(self) -> None:
-        """See ``sides.Side``."""
+        """See ``side.Side``."""
         if self.workers > 1:
             for tensor in self.model.buffers():
                 if tensor.is_floating_point():
@@ -169,4 +169,4 @@ def _device(how: How) -> torch.device:
 
 
 if __name__ == "__main__":
-    raise SystemExit(epochs.main(TorchSide))
+    raise SystemExit(tasks.main(TorchSide))

@@ -47,7 +47,7 @@ def _commands(model: str, options: Options, folder: Path) -> dict[str, list[str]
     python = [sys.executable, "-W", "ignore", "-m"]
     folder.mkdir()
     weights, inputs = folder / f"{model}.pdparams", folder / "inputs.safetensors"
-    batch = images.made(COUNT, 3, options.size, options.seed)
+    batch = images.synthetic(COUNT, 3, options.size, options.seed)
     seeded.make(model, batch, weights, seed=options.seed)
     with open(inputs, "wb") as stream:
         safetensors.write(stream, {"images": batch})

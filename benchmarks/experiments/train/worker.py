@@ -18,7 +18,7 @@ from training.data import batches
 from training.data.cifar import CLASSES, SIDE, Cifar
 from training.loop import epochs
 from training.loop.epochs import draw
-from training.loop.side import How
+from training.loop.side import How, Make
 
 Batches = list[tuple[np.ndarray, np.ndarray]]
 Bare = Callable[[dict[str, Any], How, Batches], Callable[[], float]]
@@ -51,7 +51,7 @@ def _time(call: Callable[[], Any]) -> int:
     return time.perf_counter_ns() - begin
 
 
-def measure(make: epochs.Make, bare: Bare, job: dict[str, Any]) -> dict[str, list[int]]:
+def measure(make: Make, bare: Bare, job: dict[str, Any]) -> dict[str, list[int]]:
     """Nanoseconds of an epoch, ``job["repeats"]`` times for each of three that take turns.
 
     The three are the training's own loop with its data path, progress and bookkeeping (without

@@ -134,6 +134,6 @@ def test_the_bare_scripts_and_the_parity_run_are_given_the_same(tmp_path: Path) 
         subprocess.run(commands[name], check=True)
     words = commands[parity_cost_rows.PARITY]
     given = weight_port.read(tmp_path / "made" / "inputs.safetensors")["images"]
-    assert np.array_equal(given, images.made(COUNT, 3, 32, 3))
+    assert np.array_equal(given, images.synthetic(COUNT, 3, 32, 3))
     assert words[words.index("--seed") + 1] == "3"
     assert str(tmp_path / "made" / "resnet20.pdparams") in words

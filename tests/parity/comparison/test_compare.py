@@ -285,9 +285,9 @@ def test_nearer_is_who_has_a_tenth_less_error(torch: float, paddle: float, neare
 def test_a_dtype_that_was_not_asked_is_said(other: str) -> None:
     right, wrong = REFERENCE.astype(np.float32), np.zeros(REFERENCE.shape, other)
     found = compare("x", wrong, right, REFERENCE, "float32")
-    assert found.problem == f"dtype: torch gave {other}, float32 was asked"
+    assert found.problem == f"dtype: torch gave {other}, float32 was asked for"
     found = compare("x", right, wrong, REFERENCE, "float32")
-    assert found.problem == f"dtype: paddle gave {other}, float32 was asked"
+    assert found.problem == f"dtype: paddle gave {other}, float32 was asked for"
 
 
 def test_the_rule_of_the_smaller_error_holds_in_tf32_too() -> None:

@@ -124,7 +124,7 @@ def test_what_cannot_be_told_apart_is_said() -> None:
     # Reversed images and weights reversed alike give the same first output.
     found = diagnose(planted(FAULTS["BGR, images unknown"], "float64"))
     assert found.also == ("input_channels_permuted",)
-    assert "As well explained by: input_channels_permuted" in found.sentence
+    assert "Also explained by: input_channels_permuted" in found.sentence
 
 
 def test_not_a_number_is_reported_and_not_explained() -> None:

@@ -229,7 +229,7 @@ def test_two_halves_make_the_same_run(
     cases = {
         "not halves of one run: labels": ("other", "paddle"),
         "both of torch": ("torch", "other"),
-        "no dump of parity's": ("torch", "nowhere"),
+        "manifest.json: can't be read": ("torch", "nowhere"),
     }
     for reason, pair in cases.items():
         done = parity("compare", *(tmp_path / name for name in pair), *out)
@@ -577,9 +577,9 @@ def test_what_cannot_run_exits_2_with_the_reason(
         (run("--torch-weights", dropped), "bn2a_branch2a_mean"),
         (parity(*absent), "no such file"),
         (run(images=tmp_path / "nowhere"), "no such file or folder"),
-        (run("--precision", "float8"), "'float8': one of float64, float32"),
-        (run("--mode", "test"), "'test': one of eval, train"),
-        (run("--train-steps", "-1"), "'-1' is no whole number"),
+        (run("--precision", "float8"), "unknown 'float8': choose from float64, float32"),
+        (run("--mode", "test"), "unknown 'test': choose from eval, train"),
+        (run("--train-steps", "-1"), "'-1' must be a whole number, at least 0"),
         (run("--device", "gpu"), "torch and paddle can't use a GPU here"),
         (parity("resnet50", "--weights", checkpoint), "holds resnet18, not resnet50"),
         (parity("resnet18", "resnet50", "--weights", checkpoint), "name one MODEL"),

