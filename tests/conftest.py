@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+
+# As `python -m parity` sets it: forks are of one server where their environments agree.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from parity.workers import launch as workers
 from tests.helpers import cifar_files
+from tests.helpers.forked_workers import Subprocess
 from training.data import cifar as data
+from training.loop import launch as training
 from weight_port import arch
 from weight_port.dialects import keys
 
@@ -46,6 +53,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, where tests run side by side (with ``--no-loadscope-reorder``)."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: not item.path.as_posix().endswith(_LONG))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked() -> Iterator[None]:
+    """Workers that a test starts in this process are forks, which import no framework anew.
+
+    What runs in a process of its own, as ``python -m parity`` does, starts real ones.
+    """
+    workers.subprocess = training.subprocess = forks = Subprocess()  # type: ignore[assignment]
+    yield
+    forks.close()
 
 
 def _number(name: str) -> int:
