@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import torch
 
 import weight_port
 from parity.diagnosis.view import relative
+from tests.helpers import commands
 from training.__main__ import main
 from training.data import batches
 from training.data import cifar as data
@@ -274,9 +276,8 @@ def test_other_files_are_no_checkpoints(tmp_path: Path) -> None:
 # -- the command
 
 
-def command(cifar: Path, framework: str, out: Path, *more: str) -> list[str]:
-    words = ["--framework", framework, "--data", str(cifar), "--out", str(out)]
-    return [sys.executable, "-m", "training", *words, *more]
+def words(cifar: Path, framework: str, out: Path, *more: str) -> list[str]:
+    return ["--framework", framework, "--data", str(cifar), "--out", str(out), *more]
 
 
 SMALL = (
@@ -293,8 +294,7 @@ SMALL = (
 )
 
 
-def run(words: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, capture_output=True, text=True, check=False)
+run = partial(commands.run, main)
 
 
 @pytest.mark.parametrize("framework", SIDES)
@@ -302,14 +302,14 @@ def test_killed_and_resumed_is_the_run_that_was_not(
     cifar: Path, tmp_path: Path, framework: str
 ) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    done = run(command(cifar, framework, whole, *SMALL))
+    done = run(*words(cifar, framework, whole, *SMALL))
     assert done.returncode == 0, done.stderr
     assert "4 epochs" in done.stdout
     made = {path.name for path in whole.iterdir()}
     assert {"curves.png", "curves.svg", epochs.LOG, *event_files.FILES} <= made
     # Killed once in some epoch after the first, wherever it is then.
-    started = subprocess.Popen(command(cifar, framework, cut, *SMALL), stderr=subprocess.DEVNULL,
-                               start_new_session=True)  # fmt: skip
+    command = [sys.executable, "-m", "training", *words(cifar, framework, cut, *SMALL)]
+    started = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     until = time.monotonic() + 120
     while not (cut / epochs.CHECKPOINT).exists() and time.monotonic() < until:
         time.sleep(0.01)
@@ -319,7 +319,7 @@ def test_killed_and_resumed_is_the_run_that_was_not(
     started.wait()
     reached = checkpoints.load(cut / epochs.CHECKPOINT).epoch
     assert 1 <= reached <= 4
-    done = run(command(cifar, framework, cut, "--resume"))
+    done = run(*words(cifar, framework, cut, "--resume"))
     assert done.returncode == 0, done.stderr
     one, other = (checkpoints.load(at / epochs.CHECKPOINT) for at in (whole, cut))
     assert one.epoch == other.epoch == 4
@@ -338,15 +338,14 @@ def test_killed_and_resumed_is_the_run_that_was_not(
 
 def test_a_run_of_paddle_goes_on_in_torch(cifar: Path, tmp_path: Path, monkeypatch) -> None:
     first, second = tmp_path / "paddle", tmp_path / "torch"
-    words = list(SMALL)
-    done = run(command(cifar, "paddle", first, *words))
+    done = run(*words(cifar, "paddle", first, *SMALL))
     assert done.returncode == 0, done.stderr
     state = checkpoints.load(first / epochs.CHECKPOINT)
     # As if it had been stopped after two of its epochs.
     longer = replace(state, settings={**state.settings, "epochs": 6})
     checkpoints.save(first / epochs.CHECKPOINT, longer)
     path = str(first / epochs.CHECKPOINT)
-    done = run(command(cifar, "torch", second, "--resume", path))
+    done = run(*words(cifar, "torch", second, "--resume", path))
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in (second / epochs.LOG).read_text().splitlines()]
     assert [line["framework"] for line in lines] == 4 * ["paddle"] + 2 * ["torch"]
