@@ -48,7 +48,7 @@ def parts(cifar: Path) -> tuple[Cifar, Cifar]:
 
 
 def side_of(framework: str, state: State) -> Any:
-    side = SIDES[framework](dict(state.settings), How(threads=2))
+    side = SIDES[framework](dict(state.settings), How(threads=1))
     side.put(state.weights, state.momentum)
     return side
 
@@ -170,11 +170,12 @@ def test_a_run_goes_on_in_the_other_framework(
     parts: tuple[Cifar, Cifar], tmp_path: Path, first: str, second: str
 ) -> None:
     """Twenty steps in one, then twenty in the other: beside the run that stayed in the first."""
-    settings = {**SETTINGS, "epochs": 8, "rate": 0.02}
+    settings = {**SETTINGS, "epochs": 8, "rate": 0.02, "batch": 8}
+    train = epochs.limited(parts[0], 5 * 8)
     state = epochs.begin(settings)
     side = side_of(first, state)
     for number in range(4):
-        list(epochs._steps(side, state, parts[0], number))
+        list(epochs._steps(side, state, train, number))
     there = replace(state, weights=side.weights(), momentum=side.momentum(), epoch=4)
     checkpoints.save(tmp_path / "there.safetensors", there)
     other = side_of(second, checkpoints.load(tmp_path / "there.safetensors"))
@@ -182,7 +183,7 @@ def test_a_run_goes_on_in_the_other_framework(
     losses: dict[str, list[float]] = {"stayed": [], "went": [], "forgot": []}
     for number in range(4, 8):
         for name, at in (("stayed", side), ("went", other), ("forgot", forgotten)):
-            losses[name] += [loss for loss, *_ in epochs._steps(at, there, parts[0], number)]
+            losses[name] += [loss for loss, *_ in epochs._steps(at, there, train, number)]
     found = {name: np.array(values) for name, values in losses.items()}
     assert len(found["went"]) == 20
     assert relative(found["went"], found["stayed"]) < 1e-4
@@ -196,9 +197,9 @@ def test_channels_last_is_the_same_training_and_bfloat16_nearly(parts: tuple[Cif
     list(epochs._steps(before, state, parts[0], 0))
     state = replace(state, weights=before.weights(), momentum=before.momentum())
     ways = {
-        "usual": How(threads=2),
-        "last": How(threads=2, channels_last=True),
-        "mixed": How(threads=2, channels_last=True, precision="bfloat16"),
+        "usual": How(threads=1),
+        "last": How(threads=1, channels_last=True),
+        "mixed": How(threads=1, channels_last=True, precision="bfloat16"),
     }
     losses, ends = {}, {}
     for name, how in ways.items():
