@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 
@@ -45,14 +46,22 @@ def pytest_configure() -> None:
 
 
 # A minute or more each, most of it in processes of their own: last, they would leave a core idle.
-_LONG = ("loop/test_workers.py", "run/test_run.py", "loop/test_epochs.py", "house/test_readme.py",
-         "harness/test_modes.py", "implementations/test_classics.py")  # fmt: skip
+_LONG = ("implementations/test_models.py", "loop/test_workers.py", "run/test_run.py",
+         "loop/test_epochs.py", "house/test_readme.py", "harness/test_modes.py",
+         "implementations/test_classics.py")  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, where tests run side by side (with ``--no-loadscope-reorder``)."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: not item.path.as_posix().endswith(_LONG))
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector off what imports have made: with all of them half a second."""
+    import hypothesis  # noqa: F401 (it looks for referrers, and frozen ones don't show)
+
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -32,7 +32,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FRAMEWORKS = ("torch", "paddle")
 PRELOADED = {name: name for name in FRAMEWORKS}  # what a server imports
 # What a worker imports later: torch's first optimizer takes 2.4 s for it.
-TRAINING = ("training.loop.side_torch", "parity.workers.worker_torch")
+TRAINING = ("training.loop.side_torch", "parity.workers.worker_torch",
+            "benchmarks.experiments.train.worker_torch")  # fmt: skip
 LATER = dict.fromkeys(TRAINING, "torch._dynamo")
 START = [sys.executable, "-W", "ignore", "-m"]
 SERVERS = 4  # at a time, each with a framework in memory
