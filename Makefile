@@ -37,9 +37,10 @@ build/cifar10: | .venv/installed
 cifar: .venv/installed $(filter build/cifar10,$(CIFAR))
 	$(BIN)/python -m training.evaluate $(TRAINED) --data $(CIFAR) --out build/cifar
 
-# Files of tests side by side: most wait for a framework's one thread.
+# Files of tests side by side: most wait for a framework's one thread. `make test PKG=weight_port`
+# runs those of one room, PKG=parity/run those of a room in it: any folder or file in tests/.
 test: .venv/installed
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest $(addprefix tests/,$(PKG)) -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Hostile files made up for every reader, each its share of the time; findings in build/fuzz.
 fuzz: .venv/installed

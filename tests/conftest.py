@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+
+# As `python -m parity` sets it: forks are of one server where their environments agree.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from parity.workers import launch as workers
 from tests.helpers import cifar_files
+from tests.helpers.forked_workers import Subprocess
 from training.data import cifar as data
+from training.loop import launch as training
 from weight_port import arch
 from weight_port.dialects import keys
 
@@ -38,14 +46,33 @@ def pytest_configure() -> None:
 
 
 # A minute or more each, most of it in processes of their own: last, they would leave a core idle.
-_LONG = ("loop/test_workers.py", "run/test_run.py", "loop/test_epochs.py", "house/test_readme.py",
-         "harness/test_modes.py", "implementations/test_classics.py")  # fmt: skip
+_LONG = ("implementations/test_models.py", "loop/test_workers.py", "run/test_run.py",
+         "loop/test_epochs.py", "house/test_readme.py", "harness/test_modes.py",
+         "implementations/test_classics.py")  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, where tests run side by side (with ``--no-loadscope-reorder``)."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: not item.path.as_posix().endswith(_LONG))
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector off what imports have made: with all of them half a second."""
+    import hypothesis  # noqa: F401 (it looks for referrers, and frozen ones don't show)
+
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked() -> Iterator[None]:
+    """Workers that a test starts in this process are forks, which import no framework anew.
+
+    What runs in a process of its own, as ``python -m parity`` does, starts real ones.
+    """
+    workers.subprocess = training.subprocess = forks = Subprocess()  # type: ignore[assignment]
+    yield
+    forks.close()
 
 
 def _number(name: str) -> int:

@@ -1,13 +1,17 @@
-"""A framework's process with a fault that several workers can have: ``FAULT`` names it."""
+"""A process of several workers with the faults that those can have, of ``FAULTY``'s framework."""
 
 from __future__ import annotations
 
 import importlib
+import json
 import os
+import sys
+from pathlib import Path
 from typing import Any
 
 from training.data import batches
-from training.loop import tasks
+from training.loop import epochs
+from training.loop.side import How
 
 
 def unweighted(side: Any) -> Any:
@@ -39,10 +43,28 @@ def alone(side: Any) -> Any:
     return Faulty
 
 
-FAULTS = {"unweighted": unweighted, "same images": same_images, "alone": alone}
+# "alone" first: later the network is wrapped in what exchanges its gradients.
+FAULTS = {"alone": alone, "unweighted": unweighted, "same images": same_images}
+
+
+def main(framework: str) -> None:
+    """Train with each fault, into a folder of its name, and last without any, as was asked.
+
+    All in one start of the workers, which costs more than the steps do.
+    """
+    module = importlib.import_module(f"training.loop.side_{framework}")
+    right = getattr(module, f"{framework.title()}Side")
+    job, share = json.loads(Path(sys.argv[1]).read_text()), batches.share
+    side = right(job["settings"], How(**job["how"]))
+    for name, fault in FAULTS.items():
+        side.__class__ = fault(right)
+        out = Path(job["out"], name)
+        out.mkdir(exist_ok=True)
+        epochs.run(side, {**job, "out": str(out)})
+        batches.share = share
+    side.__class__ = right
+    epochs.run(side, job)
+
 
 if __name__ == "__main__":
-    framework, fault = os.environ["FAULT"].split(":")
-    module = importlib.import_module(f"training.{framework}_side")
-    side = getattr(module, f"{framework.title()}Side")
-    raise SystemExit(tasks.main(FAULTS[fault](side)))
+    main(os.environ["FAULTY"])

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks.readme import __main__ as readme
 from parity import images, photographs, seeded
 from tests import ROOT
+from tests.helpers import commands
 from weight_port.arch import ARCHITECTURES
 
 TEXT = (ROOT / "README.md").read_text()
@@ -48,6 +52,21 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def here(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command; ``python -m`` in this process, so that its workers can be forks."""
+    python, option, module, *words = command.split()
+    if (python, option) != ("python", "-m"):
+        return run(command.split(), folder)
+
+    def main(arguments: Sequence[str]) -> Any:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.chdir(folder)
+            patched.setattr(sys, "argv", [module, *arguments])
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+    return commands.run(main, *words)
+
+
 def test_the_commands_are_found() -> None:
     assert COMMANDS[:2] == ["make demo", "make test"]
     assert len(COMMANDS) == 9
@@ -62,7 +81,7 @@ def test_the_commands_run(folder: Path) -> None:
         if command.startswith("make"):  # the whole suite and the demo: that they exist
             done = run(["make", "--dry-run", "-C", str(ROOT), *command.split()[1:]], folder)
         else:
-            done = run(command.split(), folder)
+            done = here(command, folder)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     assert (folder / "resnet50.pth").exists()
 

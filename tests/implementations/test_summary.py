@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import re
 import subprocess
@@ -14,6 +15,7 @@ import torch
 
 import paddle_impl
 import pytorch_impl
+from tests.helpers import commands
 from weight_port import arch, summaries
 
 BOTH = [pytorch_impl, paddle_impl]
@@ -123,11 +125,8 @@ def test_the_sums_are_of_what_was_seen() -> None:
 
 @pytest.mark.parametrize("package", ["pytorch_impl", "paddle_impl"])
 def test_at_the_command_line(package: str) -> None:
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-W", "ignore", "-m", package, *words]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    done = run("summary", "resnet20", "--no-top")
+    command = [sys.executable, "-W", "ignore", "-m", package, "summary", "resnet20", "--no-top"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "resnet20: 19 weighted layers: 19 convolutions" in done.stdout
     for words, said in (
@@ -135,7 +134,7 @@ def test_at_the_command_line(package: str) -> None:
         (["summary", "resnet18", "--size", "3"], "--size 3: an image has at least 32 pixels"),
         ([], "the following arguments are required: COMMAND"),
     ):
-        wrong = run(*words)
+        wrong = commands.run(importlib.import_module(f"{package}.__main__").main, *words)
         assert wrong.returncode == 2
         assert said in wrong.stderr
         assert "Traceback" not in wrong.stderr

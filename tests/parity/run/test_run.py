@@ -19,6 +19,7 @@ from PIL import Image
 
 import weight_port
 from parity import images, seeded
+from parity.__main__ import main
 from parity.comparison import known_differences
 from parity.run import plan
 from parity.run import run as parity_run
@@ -27,6 +28,7 @@ from parity.run.plan import Options
 from parity.run.results import Machine, Subject
 from parity.workers.worker import do_runs
 from parity.workers.worker_torch import Session
+from tests.helpers import commands
 from weight_port import arch
 
 SIDE = 64
@@ -53,7 +55,11 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory, photographs: Path) -> P
     return path
 
 
-def parity(*words: str | Path) -> subprocess.CompletedProcess[str]:
+parity = partial(commands.run, main)
+
+
+def process(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, whose workers are so too."""
     command = [sys.executable, "-m", "parity", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -62,9 +68,11 @@ def parity(*words: str | Path) -> subprocess.CompletedProcess[str]:
 def run(checkpoint: Path, photographs: Path, tmp_path: Path) -> Callable[..., Any]:
     """``run(*words)`` of the command on the checkpoint; its record is in ``run.record()``."""
 
-    def call(*more: str | Path, images: Path = photographs) -> subprocess.CompletedProcess[str]:
+    def call(
+        *more: str | Path, images: Path = photographs, start: Callable[..., Any] = parity
+    ) -> subprocess.CompletedProcess[str]:
         common = ["--weights", checkpoint, "--images", images, "--size", str(SIDE)]
-        return parity("resnet18", *common, "--out", tmp_path / "out", *more)
+        return start("resnet18", *common, "--out", tmp_path / "out", *more)
 
     call.record = lambda: json.loads((tmp_path / "out" / "resnet18.json").read_text())
     return call
@@ -555,7 +563,7 @@ def test_the_command_says_which_layer_differs_and_exits_1(
     leave_fc_untransposed(weights)
     port = tmp_path / "port.pth"
     weight_port.write(port, weight_port.convert(weights, to="torchvision"))
-    done = run("--torch-weights", port, "--precision", "float64")
+    done = run("--torch-weights", port, "--precision", "float64", start=process)
     assert done.returncode == 1, done.stdout + done.stderr
     assert done.stdout.rstrip().endswith("\nDIFFERENT")
     assert "forward, eval mode, float64: first that differs: fc: " in done.stdout

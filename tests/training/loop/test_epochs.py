@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import torch
 
 import weight_port
 from parity.diagnosis.view import relative
+from tests.helpers import commands
 from training.__main__ import main
 from training.data import batches
 from training.data import cifar as data
@@ -45,7 +47,7 @@ def parts(cifar: Path) -> tuple[Cifar, Cifar]:
 
 
 def side_of(framework: str, state: State) -> Any:
-    side = SIDES[framework](dict(state.settings), How(threads=2))
+    side = SIDES[framework](dict(state.settings), How(threads=1))
     side.put(state.weights, state.momentum)
     return side
 
@@ -167,11 +169,12 @@ def test_a_run_goes_on_in_the_other_framework(
     parts: tuple[Cifar, Cifar], tmp_path: Path, first: str, second: str
 ) -> None:
     """Twenty steps in one, then twenty in the other: beside the run that stayed in the first."""
-    settings = {**SETTINGS, "epochs": 8, "rate": 0.02}
+    settings = {**SETTINGS, "epochs": 8, "rate": 0.02, "batch": 8}
+    train = epochs.limited(parts[0], 5 * 8)
     state = epochs.begin(settings)
     side = side_of(first, state)
     for number in range(4):
-        list(epochs._steps(side, state, parts[0], number))
+        list(epochs._steps(side, state, train, number))
     there = replace(state, weights=side.weights(), momentum=side.momentum(), epoch=4)
     checkpoints.save(tmp_path / "there.safetensors", there)
     other = side_of(second, checkpoints.load(tmp_path / "there.safetensors"))
@@ -179,7 +182,7 @@ def test_a_run_goes_on_in_the_other_framework(
     losses: dict[str, list[float]] = {"stayed": [], "went": [], "forgot": []}
     for number in range(4, 8):
         for name, at in (("stayed", side), ("went", other), ("forgot", forgotten)):
-            losses[name] += [loss for loss, *_ in epochs._steps(at, there, parts[0], number)]
+            losses[name] += [loss for loss, *_ in epochs._steps(at, there, train, number)]
     found = {name: np.array(values) for name, values in losses.items()}
     assert len(found["went"]) == 20
     assert relative(found["went"], found["stayed"]) < 1e-4
@@ -193,9 +196,9 @@ def test_channels_last_is_the_same_training_and_bfloat16_nearly(parts: tuple[Cif
     list(epochs._steps(before, state, parts[0], 0))
     state = replace(state, weights=before.weights(), momentum=before.momentum())
     ways = {
-        "usual": How(threads=2),
-        "last": How(threads=2, channels_last=True),
-        "mixed": How(threads=2, channels_last=True, precision="bfloat16"),
+        "usual": How(threads=1),
+        "last": How(threads=1, channels_last=True),
+        "mixed": How(threads=1, channels_last=True, precision="bfloat16"),
     }
     losses, ends = {}, {}
     for name, how in ways.items():
@@ -273,9 +276,8 @@ def test_other_files_are_no_checkpoints(tmp_path: Path) -> None:
 # -- the command
 
 
-def command(cifar: Path, framework: str, out: Path, *more: str) -> list[str]:
-    words = ["--framework", framework, "--data", str(cifar), "--out", str(out)]
-    return [sys.executable, "-m", "training", *words, *more]
+def words(cifar: Path, framework: str, out: Path, *more: str) -> list[str]:
+    return ["--framework", framework, "--data", str(cifar), "--out", str(out), *more]
 
 
 SMALL = (
@@ -292,8 +294,7 @@ SMALL = (
 )
 
 
-def run(words: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, capture_output=True, text=True, check=False)
+run = partial(commands.run, main)
 
 
 @pytest.mark.parametrize("framework", SIDES)
@@ -301,14 +302,14 @@ def test_killed_and_resumed_is_the_run_that_was_not(
     cifar: Path, tmp_path: Path, framework: str
 ) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    done = run(command(cifar, framework, whole, *SMALL))
+    done = run(*words(cifar, framework, whole, *SMALL))
     assert done.returncode == 0, done.stderr
     assert "4 epochs" in done.stdout
     made = {path.name for path in whole.iterdir()}
     assert {"curves.png", "curves.svg", epochs.LOG, *event_files.FILES} <= made
     # Killed once in some epoch after the first, wherever it is then.
-    started = subprocess.Popen(command(cifar, framework, cut, *SMALL), stderr=subprocess.DEVNULL,
-                               start_new_session=True)  # fmt: skip
+    command = [sys.executable, "-m", "training", *words(cifar, framework, cut, *SMALL)]
+    started = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     until = time.monotonic() + 120
     while not (cut / epochs.CHECKPOINT).exists() and time.monotonic() < until:
         time.sleep(0.01)
@@ -318,7 +319,7 @@ def test_killed_and_resumed_is_the_run_that_was_not(
     started.wait()
     reached = checkpoints.load(cut / epochs.CHECKPOINT).epoch
     assert 1 <= reached <= 4
-    done = run(command(cifar, framework, cut, "--resume"))
+    done = run(*words(cifar, framework, cut, "--resume"))
     assert done.returncode == 0, done.stderr
     one, other = (checkpoints.load(at / epochs.CHECKPOINT) for at in (whole, cut))
     assert one.epoch == other.epoch == 4
@@ -337,15 +338,14 @@ def test_killed_and_resumed_is_the_run_that_was_not(
 
 def test_a_run_of_paddle_goes_on_in_torch(cifar: Path, tmp_path: Path, monkeypatch) -> None:
     first, second = tmp_path / "paddle", tmp_path / "torch"
-    words = list(SMALL)
-    done = run(command(cifar, "paddle", first, *words))
+    done = run(*words(cifar, "paddle", first, *SMALL))
     assert done.returncode == 0, done.stderr
     state = checkpoints.load(first / epochs.CHECKPOINT)
     # As if it had been stopped after two of its epochs.
     longer = replace(state, settings={**state.settings, "epochs": 6})
     checkpoints.save(first / epochs.CHECKPOINT, longer)
     path = str(first / epochs.CHECKPOINT)
-    done = run(command(cifar, "torch", second, "--resume", path))
+    done = run(*words(cifar, "torch", second, "--resume", path))
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in (second / epochs.LOG).read_text().splitlines()]
     assert [line["framework"] for line in lines] == 4 * ["paddle"] + 2 * ["torch"]
