@@ -6,7 +6,7 @@ import importlib
 import os
 from pathlib import Path
 
-from training.loop import checkpoints, epochs
+from training.loop import checkpoints, epochs, tasks
 from training.loop.checkpoints import State
 
 write = epochs.write
@@ -20,4 +20,4 @@ def write_and_keep(out: Path, state: State) -> None:
 if __name__ == "__main__":
     epochs.write = write_and_keep
     side = importlib.import_module(f"training.loop.side_{os.environ['KEEPERS']}")
-    raise SystemExit(epochs.main(getattr(side, f"{os.environ['KEEPERS'].title()}Side")))
+    raise SystemExit(tasks.main(getattr(side, f"{os.environ['KEEPERS'].title()}Side")))

@@ -170,7 +170,7 @@ def test_a_run_goes_on_in_the_other_framework(
 ) -> None:
     """Twenty steps in one, then twenty in the other: beside the run that stayed in the first."""
     settings = {**SETTINGS, "epochs": 8, "rate": 0.02, "batch": 8}
-    train = epochs.limited(parts[0], 5 * 8)
+    train = data.limited(parts[0], 5 * 8)
     state = epochs.begin(settings)
     side = side_of(first, state)
     for number in range(4):
