@@ -21,8 +21,7 @@ from typing import Any
 import weight_port
 from benchmarks.experiments.port import checkpoints
 from benchmarks.experiments.port.cases import COMMANDS, COUNT, PARTS, SAME, UNSYNCED, Command
-from benchmarks.grid.cells import abba
-from benchmarks.harness import frameworks
+from benchmarks.harness import frameworks, rounds
 from benchmarks.harness.processes import CommandError, Run, peak_anonymous, run
 from benchmarks.records import record
 from parity.workers import launch
@@ -196,16 +195,14 @@ def _parts(process: Run, place: Place) -> dict[str, int]:
     return {**parts, "rest": process.wall_ns - sum(parts.values())}
 
 
-def _rounds(rows: list[Row], rounds: int, place: Place, say: Say) -> None:
-    total = len(rows) * rounds
-    for done, (turn, index) in enumerate(abba(len(rows), rounds), start=1):
-        row = rows[index]
-        if not row.error:
-            _measure(row, turn, place)
+def _rounds(rows: list[Row], count: int, place: Place, say: Say) -> None:
+    def process(row: Row, turn: int) -> str:
+        _measure(row, turn, place)
         if row.command.writes:
             _remove(place.out(row.command))
-        said = row.error or f"{row.runs[-1]['wall_ns'] / 1e9:.3f} s"
-        say(f"[{done}/{total}] {row.command.name}: {said.splitlines()[-1]}")
+        return "" if row.error else f"{row.runs[-1]['wall_ns'] / 1e9:.3f} s"
+
+    rounds.run(rows, count, process, lambda row: row.command.name, say)
 
 
 # -- memory
@@ -236,10 +233,8 @@ def measure(options: Options, build: Path, say: Say) -> record.Record:
 
     Raises WorkerError and RunError where the files can't be made.
     """
-    said, errors = frameworks.describe(("torch", "paddle"), launch.available_threads())
-    if errors:
-        raise frameworks.RunError("; ".join(errors.values()))
-    context = record.context(said, "cpu", launch.available_threads(), {})
+    descriptions = frameworks.require(("torch", "paddle"), launch.available_threads())
+    context = record.context(descriptions, "cpu", launch.available_threads(), {})
     rows = [Row(command) for command in COMMANDS]
     build.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="port-", dir=build) as name:

@@ -194,6 +194,5 @@ def test_the_command(cifar: Path, tmp_path: Path, monkeypatch, capsys) -> None:
 
 
 def test_no_data_is_wrong_usage(tmp_path: Path, capsys) -> None:
-    with pytest.raises(SystemExit):
-        main(["train", "--data", str(tmp_path), "--json", str(tmp_path / "a.json")])
+    assert main(["train", "--data", str(tmp_path), "--json", str(tmp_path / "a.json")]) == 2
     assert "make it with python -m training.data" in capsys.readouterr().err

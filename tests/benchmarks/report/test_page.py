@@ -508,14 +508,14 @@ def test_show_writes_the_page_or_prints_it(
     assert capsys.readouterr().out == f"{page.render(made)}\n"
     assert main([*command, "--out", str(out)]) == 0
     assert out.read_text(encoding="utf-8") == f"{page.render(made)}\n"
-    assert main([*command, "--out", str(out)]) == 1
+    assert main([*command, "--out", str(out)]) == 2
     assert "exists; pass --force" in capsys.readouterr().err
     assert main(["show", str(source), "--format", "json", "--out", str(out), "--force"]) == 0
     assert json.loads(out.read_text(encoding="utf-8"))["rows"]
 
 
 def test_a_page_of_another_kind_of_record_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["show", str(readme.RESULTS / readme.PORT), "--format", "html"]) == 1
+    assert main(["show", str(readme.RESULTS / readme.PORT), "--format", "html"]) == 2
     assert "a page shows records of forward passes, not of port" in capsys.readouterr().err
 
 
