@@ -20,11 +20,12 @@ from typing import Any
 
 import weight_port
 from benchmarks.experiments.port import checkpoints
-from benchmarks.experiments.port.cases import COMMANDS, COUNT, PARTS, SAME, UNSYNCED, Command
+from benchmarks.experiments.port.cases import COMMANDS, COUNT, PARTS, SAME, SMALL, UNSYNCED, Command
 from benchmarks.grid.cells import abba
 from benchmarks.harness import frameworks
 from benchmarks.harness.processes import CommandError, Run, peak_anonymous, run
 from benchmarks.records import record
+from parity import seeded
 from parity.workers import launch
 from weight_port import WeightPortError
 from weight_port.dialects.keys import COUNTER
@@ -110,8 +111,11 @@ def _prepare(options: Options, folder: Path, say: Say) -> tuple[Place, dict[str,
     sources = checkpoints.in_every_format(folder, options.model, drawn, start)
     for number in range(COUNT):
         os.link(source, many / f"{number}.pdparams")
+    small = folder / "small.safetensors"
+    weight_port.write(small, seeded.draw(SMALL, options.seed))
     paths = {
         "source": str(source),
+        "small": str(small),
         "python": sys.executable,
         "many": str(many / "*.pdparams"),
         "phases": str(folder / "phases.json"),

@@ -40,21 +40,27 @@ def targets(record: Record, style: str) -> str:
     """What was to be reached, and was it."""
     lines = []
     for row in port_rows.targets(record):
-        if row["at_least"]:
-            scale = row["factor"]
-            low, high = (row[end] * scale for end in ("low", "high"))
-            measured = f"{row['share'] * scale:.2f} × ({low:.2f} to {high:.2f})"
-            what = f"{row['top']} / {row['bottom']}"
-        else:
-            measured = f"{row['seconds']:.3f} s of {row['limit']:.3f} s"
-            what = row["top"]
-        lines.append([what, measured, row["target"], row["reached"]])
+        lines.append([_ratio(row), _measured(row), row["target"], row["reached"]])
     if record["memory"]:
         most = port_rows.worst(record)
         peak = f"{(most['peak_bytes'] or 0) / 1e6:.0f} MB"
         what = f"anonymous memory, most of {most['pairs']} pairs of formats"
         lines.append([what, peak, f"under {ANONYMOUS / 1e6:.0f} MB", most["reached"]])
     return _grid(["", "measured", "target", "reached"], lines, style)
+
+
+def _ratio(row: Mapping[str, Any]) -> str:
+    """What is set against what: one command's time against another's, or against a sum."""
+    commands = [term["command"] for term in row["terms"]]
+    return f"{row['top']} / {commands[0]}" if len(commands) == 1 else str(row["top"])
+
+
+def _measured(row: Mapping[str, Any]) -> str:
+    """The ratio with its interval; of a sum of several, both sides' seconds."""
+    if len(row["terms"]) > 1:
+        return f"{row['seconds']:.3f} s of {row['limit']:.3f} s"
+    share, low, high = (row[key] * row["terms"][0]["factor"] for key in ("share", "low", "high"))
+    return f"{share:.2f} × ({low:.2f} to {high:.2f})"
 
 
 def parts(record: Record, style: str) -> str:
