@@ -39,9 +39,9 @@ def _resnet(row: arch.Architecture, copy: int) -> arch.Architecture:
 
 
 def _classic(row: arch.Classic, copy: int) -> arch.Classic:
-    """With more channels in every step that has a number of its own."""
-    steps = tuple(replace(step, out=(1 + copy) * step.out) if step.out > 0 else step
-                  for step in row.steps)  # fmt: skip
+    """With more channels in its first step, a convolution."""
+    first, *rest = row.steps
+    steps = (replace(first, out=(1 + copy) * first.out), *rest)
     return replace(row, name=_named(row.name, copy), steps=steps)
 
 
