@@ -208,8 +208,8 @@ def _rounds(rows: list[Row], rounds: int, place: Place, say: Say) -> None:
             _measure(row, turn, place)
         if row.command.writes:
             _remove(place.out(row.command))
-        said = row.error or f"{row.runs[-1]['wall_ns'] / 1e9:.3f} s"
-        say(f"[{done}/{total}] {row.command.name}: {said.splitlines()[-1]}")
+        outcome = row.error or f"{row.runs[-1]['wall_ns'] / 1e9:.3f} s"
+        say(f"[{done}/{total}] {row.command.name}: {outcome.splitlines()[-1]}")
 
 
 # -- memory
@@ -217,7 +217,7 @@ def _rounds(rows: list[Row], rounds: int, place: Place, say: Say) -> None:
 
 def _memory(sources: Mapping[str, Path], place: Place, say: Say) -> list[dict[str, Any]]:
     """The largest anonymous memory of a conversion, for every pair of formats."""
-    found = []
+    entries = []
     for source, path in sources.items():
         for destination, (name, to) in DESTINATIONS.items():
             command = Command("", ("convert", str(path), "{out}", "--to", to), name, UNSYNCED)
@@ -229,10 +229,10 @@ def _memory(sources: Mapping[str, Path], place: Place, say: Say) -> list[dict[st
             except CommandError as error:
                 entry |= {"peak_bytes": None, "looks": 0, "error": str(error)}
             _remove(place.out(command))
-            found.append(entry)
-        peaks = [entry["peak_bytes"] or 0 for entry in found[-len(DESTINATIONS) :]]
+            entries.append(entry)
+        peaks = [entry["peak_bytes"] or 0 for entry in entries[-len(DESTINATIONS) :]]
         say(f"anonymous memory from {source}: {max(peaks) / 1e6:.0f} MB at most")
-    return found
+    return entries
 
 
 def measure(options: Options, build: Path, say: Say) -> record.Record:
@@ -240,10 +240,10 @@ def measure(options: Options, build: Path, say: Say) -> record.Record:
 
     Raises WorkerError and RunError where the files can't be made.
     """
-    said, errors = frameworks.describe(("torch", "paddle"), launch.available_threads())
+    described, errors = frameworks.describe(("torch", "paddle"), launch.available_threads())
     if errors:
         raise frameworks.RunError("; ".join(errors.values()))
-    context = record.context(said, "cpu", launch.available_threads(), {})
+    context = record.context(described, "cpu", launch.available_threads(), {})
     rows = [Row(command) for command in COMMANDS]
     build.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="port-", dir=build) as name:

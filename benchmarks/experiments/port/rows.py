@@ -26,7 +26,7 @@ def times(record: Mapping[str, Any]) -> Times:
 
 def commands(record: Mapping[str, Any]) -> list[Row]:
     """A row per command. One that failed has its error and no time."""
-    found = []
+    rows = []
     for entry in record["commands"]:
         row: Row = {"name": entry["name"], "error": entry["error"]}
         if entry["error"] is None:
@@ -34,8 +34,8 @@ def commands(record: Mapping[str, Any]) -> list[Row]:
             row |= {"seconds": float(np.median(walls)), "low": min(walls), "high": max(walls)}
             row["cpu_seconds"] = float(np.median([run["cpu_ns"] / 1e9 for run in entry["runs"]]))
             row["processes"] = len(walls)
-        found.append(row)
-    return found
+        rows.append(row)
+    return rows
 
 
 def parts(record: Mapping[str, Any]) -> list[Row]:
@@ -124,15 +124,15 @@ MAX_REST = 0.1  # of a conversion's time may be in none of its parts
 
 def unsound(record: Record) -> list[str]:
     """Commands that claim to have gone well without a run, and parts that are not the whole."""
-    found = []
+    problems = []
     for index, command in enumerate(record["commands"]):
         where = f"record.commands[{index}]"
         if command["error"] is None and not command["runs"]:
-            found.append(f"{where}: no error, and no runs")
+            problems.append(f"{where}: no error, and no runs")
         for run in command["runs"]:
             parts = run["parts"] or {}
             if parts and sum(parts.values()) != run["wall_ns"]:
-                found.append(f"{where}: its parts are not the whole")
+                problems.append(f"{where}: its parts are not the whole")
             if parts and not 0 <= parts["rest"] <= MAX_REST * run["wall_ns"]:
-                found.append(f"{where}: {parts['rest']} ns of {run['wall_ns']} are in no part")
-    return found
+                problems.append(f"{where}: {parts['rest']} ns of {run['wall_ns']} are in no part")
+    return problems
