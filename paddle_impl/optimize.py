@@ -130,10 +130,10 @@ def _all_taken(operators: list[tuple[str, bool]], backend: str) -> None:
         )
 
 
-def _check(found: Tensor, expected: Tensor, backend: str, precision: str) -> None:
+def _check(output: Tensor, expected: Tensor, backend: str, precision: str) -> None:
     """Raises RuntimeError where the result is another, or not in the precision that was asked."""
     _, most, least = PRECISIONS[precision]
-    error = float((found - expected).norm() / expected.norm())
+    error = float((output - expected).norm() / expected.norm())
     if not error <= most:  # NaN too
         raise RuntimeError(f"{backend}: its output differs from the model's by {error:.1e} (L2)")
     if error < least:

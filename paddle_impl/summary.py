@@ -21,13 +21,13 @@ def summary(model: Network, size: int | None = None) -> str:
     """
     size = arch.architecture(model.architecture).size if size is None else size
     weight = model.parameters()[0]
-    modules: dict[str, summaries.Seen] = {}
+    modules: dict[str, summaries.Ran] = {}
     hooks = []
     for path, layer in model.named_sublayers():
         own = sum(math.prod(p.shape) for p in layer.parameters(False) if not p.stop_gradient)
 
         def see(_layer, _inputs, output, path=path, own=own):
-            modules[path] = summaries.Seen(tuple(output.shape), own)
+            modules[path] = summaries.Ran(tuple(output.shape), own)
 
         hooks.append(layer.register_forward_post_hook(see))
     try:
@@ -36,6 +36,6 @@ def summary(model: Network, size: int | None = None) -> str:
     finally:
         for hook in hooks:
             hook.remove()
-    if sum(seen.parameters for seen in modules.values()) != sums["trainable_params"]:
+    if sum(module.parameters for module in modules.values()) != sums["trainable_params"]:
         raise RuntimeError(f"{model.architecture}: paddle.summary counts {sums}")
     return summaries.text(model.architecture, modules, "counted by paddle.summary")

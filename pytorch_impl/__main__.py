@@ -8,8 +8,8 @@ from weight_port import summaries
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    chosen = summaries.parse("pytorch_impl", arguments)
-    print(summary(MODELS[chosen.model](include_top=not chosen.no_top), chosen.size))
+    args = summaries.parse("pytorch_impl", arguments)
+    print(summary(MODELS[args.model](include_top=not args.no_top), args.size))
     return 0
 
 

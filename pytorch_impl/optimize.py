@@ -35,8 +35,8 @@ def _openvino(model: nn.Module, example: Tensor, precision: str) -> Forward:
 
     def forward(images: Tensor) -> Tensor:
         # The images are read where they lie; the logits are copied out of the request's memory.
-        found = request.infer({0: images.numpy()}, share_inputs=True)
-        return torch.from_numpy(found[0])
+        outputs = request.infer({0: images.numpy()}, share_inputs=True)
+        return torch.from_numpy(outputs[0])
 
     return forward
 
@@ -68,10 +68,10 @@ def _choose(example: Tensor) -> str:
     return "openvino" if installed and example.device.type == "cpu" else "inductor"
 
 
-def _check(found: Tensor, expected: Tensor, backend: str, precision: str) -> None:
+def _check(output: Tensor, expected: Tensor, backend: str, precision: str) -> None:
     """Raises RuntimeError where the result is another, or not in the precision that was asked."""
     _, most, least = PRECISIONS[precision]
-    error = float((found - expected).norm() / expected.norm())
+    error = float((output - expected).norm() / expected.norm())
     if not error <= most:  # NaN too
         raise RuntimeError(f"{backend}: its output differs from the model's by {error:.1e} (L2)")
     if error < least:

@@ -17,13 +17,13 @@ def summary(model: Network, size: int | None = None) -> str:
     size = arch.architecture(model.architecture).size if size is None else size
     weight = next(model.parameters())
     shape = (1, weight.shape[1], size, size)
-    found = torchinfo.summary(
+    statistics = torchinfo.summary(
         model, input_size=shape, dtypes=[weight.dtype], device=weight.device, verbose=0
     )
     modules = {}
-    for info in found.summary_list:
+    for info in statistics.summary_list:
         path, parent = info.var_name, info.parent_info
         while parent is not None and parent.depth:
             path, parent = f"{parent.var_name}.{path}", parent.parent_info
-        modules[path] = summaries.Seen(tuple(info.output_size), info.trainable_params)
+        modules[path] = summaries.Ran(tuple(info.output_size), info.trainable_params)
     return summaries.text(model.architecture, modules, "counted by torchinfo")

@@ -131,7 +131,7 @@ def test_at_the_command_line(package: str) -> None:
     assert "resnet20: 19 weighted layers: 19 convolutions" in done.stdout
     for words, said in (
         (["summary", "resnet51"], "invalid choice: 'resnet51'"),
-        (["summary", "resnet18", "--size", "3"], "--size 3: an image has at least 32 pixels"),
+        (["summary", "resnet18", "--size", "3"], "'3' must be a whole number, at least 32"),
         ([], "the following arguments are required: COMMAND"),
     ):
         wrong = commands.run(importlib.import_module(f"{package}.__main__").main, *words)

@@ -138,8 +138,8 @@ def parameters(
     hidden: int | None = None,
 ) -> tuple[Parameter, ...]:
     """Every tensor of an architecture, in the order of ``layers``."""
-    found = layers(name, num_classes, in_channels, include_top, hidden)
-    return tuple(parameter for layer in found for parameter in layer.parameters)
+    network = layers(name, num_classes, in_channels, include_top, hidden)
+    return tuple(parameter for layer in network for parameter in layer.parameters)
 
 
 def count_trainable(tensors: tuple[Parameter, ...]) -> int:
@@ -161,10 +161,10 @@ def receptive_fields(name: str) -> Mapping[str, int]:
 
     Araujo et al., "Computing Receptive Fields of Convolutional Neural Networks" (2019), eq. 2.
     """
-    found = layers(name, include_top=False)
+    features = layers(name, include_top=False)
     if name in CLASSICS:
-        return classic.receptive_fields(found)
-    return resnet.receptive_fields(found)
+        return classic.receptive_fields(features)
+    return resnet.receptive_fields(features)
 
 
 def multiply_adds(name: str, height: int | None = None, width: int | None = None) -> int:

@@ -94,21 +94,21 @@ def output_side(pixels: int, layer: Layer) -> int:
     return side - (layer.ceil and (side - 1) * layer.stride >= pixels + layer.pad)
 
 
-def sides(found: tuple[Layer, ...], pixels: int) -> dict[str, tuple[int, int]]:
+def sides(network: tuple[Layer, ...], pixels: int) -> dict[str, tuple[int, int]]:
     """Height or width of every layer's input and output."""
     out = {"images": pixels}
     both = {}
-    for layer in found:
+    for layer in network:
         entry = out[layer.sources[0]]
         out[layer.name] = output_side(entry, layer)
         both[layer.name] = (entry, out[layer.name])
     return both
 
 
-def receptive_fields(found: tuple[Layer, ...]) -> Mapping[str, int]:
+def receptive_fields(features: tuple[Layer, ...]) -> Mapping[str, int]:
     """See ``arch.receptive_fields``."""
-    seen = {"images": (1, 1)}  # (field, pixels between neighbours)
-    for layer in found:
-        field, step = max(seen[source] for source in layer.sources)
-        seen[layer.name] = (field + (layer.kernel - 1) * step, layer.stride * step)
-    return {name: field for name, (field, _) in seen.items() if name != "images"}
+    ways = {"images": (1, 1)}  # (field, pixels between neighbours)
+    for layer in features:
+        field, step = max(ways[source] for source in layer.sources)
+        ways[layer.name] = (field + (layer.kernel - 1) * step, layer.stride * step)
+    return {name: field for name, (field, _) in ways.items() if name != "images"}

@@ -196,10 +196,10 @@ def _side(pixels: int, layer: Layer, row: Architecture) -> int:
     return math.ceil(pooled / (layer.reduction // 4))
 
 
-def sides(row: Architecture, found: tuple[Layer, ...], pixels: int) -> dict[str, tuple[int, int]]:
+def sides(row: Architecture, network: tuple[Layer, ...], pixels: int) -> dict[str, tuple[int, int]]:
     """Height or width of every layer's input and output."""
     both, last = {}, pixels
-    for layer in found:
+    for layer in network:
         before = replace(layer, reduction=layer.reduction // layer.stride)
         entry = last if layer.kind == "avg_pool" else _side(pixels, before, row)
         last = _side(pixels, layer, row)
@@ -207,12 +207,12 @@ def sides(row: Architecture, found: tuple[Layer, ...], pixels: int) -> dict[str,
     return both
 
 
-def receptive_fields(found: tuple[Layer, ...]) -> dict[str, int]:
+def receptive_fields(features: tuple[Layer, ...]) -> dict[str, int]:
     """See ``arch.receptive_fields``."""
     fields: dict[str, int] = {}
     main = side = (1, 1)  # (field, pixels between neighbours): on the main way, on the shortcut
     block = None
-    for layer in found:
+    for layer in features:
         if layer.block is not block:
             block, side = layer.block, main  # both ways start where the block does
         shortcut = layer.branch == "branch1"

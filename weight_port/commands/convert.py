@@ -59,14 +59,14 @@ class Task:
 
 
 def _report(task: Task, done: Ported) -> dict[str, Any]:
-    found = done.source
+    detection = done.source
     return {
         "source": str(task.source),
         "destination": str(task.destination),
         "to": task.to,
-        "architecture": found.architecture if found else None,
-        "dialect": found.dialect if found else None,
-        "reason": found.reason if found else None,
+        "architecture": detection.architecture if detection else None,
+        "dialect": detection.dialect if detection else None,
+        "reason": detection.reason if detection else None,
         "tensors": done.tensors,
         "counters_made": done.counters_made,
         "left_out": list(done.dropped),

@@ -60,38 +60,39 @@ def convert(
     shape is not the architecture's, or where ``to`` has no model that computes the same; nothing
     is returned then.
     """
-    found = detect(tensors, source, architecture)
-    return convert_detected(tensors, to, found, include_top, fold, allow_mismatch)
+    detection = detect(tensors, source, architecture)
+    return convert_detected(tensors, to, detection, include_top, fold, allow_mismatch)
 
 
 def convert_detected(
     tensors: Mapping[str, np.ndarray],
     to: str,
-    found: Detection,
+    detection: Detection,
     include_top: bool = True,
     fold: bool = False,
     allow_mismatch: bool = False,
 ) -> Converted:
     """As ``convert``, of tensors that ``detect`` has seen."""
     check_dialect(to)
-    _check_top(found, to, include_top)
-    guard.differences(found.dialect, found.architecture, to)  # raised before the keys are looked at
-    check(tensors, found, include_top)
+    _check_top(detection, to, include_top)
+    # Where the target has no such network, that is said before the keys are looked at.
+    guard.differences(detection.dialect, detection.architecture, to)
+    check(tensors, detection, include_top)
     left = guard.permit(
-        found.dialect,
-        found.architecture,
+        detection.dialect,
+        detection.architecture,
         to,
-        twins=found.twins,
-        biased=_is_biased(tensors, found),
+        twins=detection.twins,
+        biased=_is_biased(tensors, detection),
         fold=fold,
         allow_mismatch=allow_mismatch,
     )
-    expected = found.keys(include_top)
+    expected = detection.keys(include_top)
     scheme = {
         entry.name: (tensors[key], entry.order) for key, entry in expected.items() if key in tensors
     }
-    target = keys(to, found.architecture, include_top=include_top, **found.sizes)
-    _merge(scheme, found, to, fold)
+    target = keys(to, detection.architecture, include_top=include_top, **detection.sizes)
+    _merge(scheme, detection, to, fold)
     converted = {
         key: _tensor(entry, scheme)
         for key, entry in target.items()
@@ -100,9 +101,9 @@ def convert_detected(
     return Converted(converted, left)
 
 
-def _check_top(found: Detection, to: str, include_top: bool) -> None:
+def _check_top(detection: Detection, to: str, include_top: bool) -> None:
     """Raises MismatchError where a classifier is asked for that a dialect has no place for."""
-    for dialect in (found.dialect, to):
+    for dialect in (detection.dialect, to):
         if include_top and DIALECTS[dialect].linear is None:
             raise MismatchError(
                 f"a model in {dialect} ends at its feature map: pass --no-top (include_top=False) "
@@ -110,29 +111,33 @@ def _check_top(found: Detection, to: str, include_top: bool) -> None:
             )
 
 
-def _is_biased(tensors: Mapping[str, np.ndarray], found: Detection) -> bool:
-    return any(entry.role == "bias" and tensors[key].any() for key, entry in found.keys().items())
+def _is_biased(tensors: Mapping[str, np.ndarray], detection: Detection) -> bool:
+    return any(
+        entry.role == "bias" and tensors[key].any() for key, entry in detection.keys().items()
+    )
 
 
-def _merge(scheme: Scheme, found: Detection, to: str, fold: bool) -> None:
+def _merge(scheme: Scheme, detection: Detection, to: str, fold: bool) -> None:
     """Put Caffe's factors and, to be folded, what the guard calls so into other tensors."""
-    if found.dialect == to:
+    if detection.dialect == to:
         return
-    layers = arch.layers(found.architecture, **found.sizes)
-    target = keys(to, found.architecture, **found.sizes)
+    layers = arch.layers(detection.architecture, **detection.sizes)
+    target = keys(to, detection.architecture, **detection.sizes)
     kept = {entry.name for entry in target.values() if entry.role == "bias"}
     for before, layer in pairwise(layers):
         if layer.kind == "batch_norm":
-            _merge_norm(scheme, found.dialect, to, before, layer, kept, fold)
+            _merge_norm(scheme, detection.dialect, to, before, layer, kept, fold)
         elif layer.kind == "linear" and fold and before.dropout:
-            _merge_dropout(scheme, found, to, layer, before.dropout)
+            _merge_dropout(scheme, detection, to, layer, before.dropout)
 
 
 def _merge_dropout(
-    scheme: Scheme, found: Detection, to: str, layer: arch.Layer, dropout: float
+    scheme: Scheme, detection: Detection, to: str, layer: arch.Layer, dropout: float
 ) -> None:
     """Scale a linear layer's weights where dropout before it scales in one of the two dialects."""
-    here, there = (found.architecture in DIALECTS[side].scaled for side in (found.dialect, to))
+    here, there = (
+        detection.architecture in DIALECTS[side].scaled for side in (detection.dialect, to)
+    )
     if here != there:
         share = 1 - dropout if here else 1 / (1 - dropout)
         name = layer.parameters[0].name
@@ -182,12 +187,14 @@ def _tensor(entry: Key, scheme: Scheme) -> np.ndarray:
     return plain.transpose(entry.order) if entry.order else plain
 
 
-def parameter_names(to: str, converted: Iterable[str], found: Detection) -> dict[str, str] | None:
+def parameter_names(
+    to: str, converted: Iterable[str], detection: Detection
+) -> dict[str, str] | None:
     """Paddle's table from structured names to ``Parameter.name``, for our own Paddle models.
 
     None for other dialects: their parameters are numbered as they are created.
     """
     if to != "paddle_impl":
         return None
-    entries = keys(to, found.architecture, **found.sizes)
+    entries = keys(to, detection.architecture, **detection.sizes)
     return {key: entries[key].name for key in converted}

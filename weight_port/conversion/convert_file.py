@@ -83,10 +83,10 @@ def convert_file(
     if converted.mismatches:
         about["mismatches"] = "; ".join(map(str, converted.mismatches))
     metadata = _metadata(checkpoint, about, sha256)
-    made, dropped = _difference(source_network.tensors, converted, detection, to)
+    counters, dropped = _difference(source_network.tensors, converted, detection, to)
     _write(destination, converted, force, metadata, _variables(to, converted, detection))
     notes = (*checkpoint.contents.notes, *source_network.notes, *map(str, converted.differences))
-    return Ported(detection, len(converted), made, dropped, notes)
+    return Ported(detection, len(converted), counters, dropped, notes)
 
 
 def _write(
@@ -140,13 +140,13 @@ def _metadata(
     return metadata
 
 
-def _variables(to: str, converted: Tensors, found: Detection) -> dict[str, str] | None:
+def _variables(to: str, converted: Tensors, detection: Detection) -> dict[str, str] | None:
     """The names of Paddle's parameters behind the keys, where they are known."""
     if to != "paddle.vision":
-        return parameter_names(to, converted, found)
+        return parameter_names(to, converted, detection)
     from weight_port.dialects.paddle_variables import vision_names  # for this dialect only
 
-    names = vision_names(found.architecture, **found.sizes)
+    names = vision_names(detection.architecture, **detection.sizes)
     return {key: names[key] for key in converted}
 
 
@@ -155,10 +155,10 @@ def _framework(dialect: str) -> str:
 
 
 def _difference(
-    tensors: Tensors, converted: Tensors, found: Detection, to: str
+    tensors: Tensors, converted: Tensors, detection: Detection, to: str
 ) -> tuple[int, tuple[str, ...]]:
     """(counters made, keys left out): both sides told apart by the scheme's names."""
-    before, after = found.keys(True), replace(found, dialect=to).keys(True)
+    before, after = detection.keys(True), replace(detection, dialect=to).keys(True)
     had = {before[key].name: key for key in tensors}
     has = {after[key].name for key in converted}
     dropped = tuple(key for name, key in had.items() if name not in has)

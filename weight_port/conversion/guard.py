@@ -125,15 +125,15 @@ def differences(source: str, name: str, to: str) -> tuple[Difference, ...]:
         raise MismatchError(_no_such_network(name, to))
     here = (DIALECTS[source], architecture(name))
     there = (DIALECTS[to], architecture(target))
-    found = []
+    listed = []
     for trait in _TRAITS:
         before, after = trait.of(*here), trait.of(*there)
         unsaid = trait.kind == USE and "" in (before, after)
         # A bias of zeros, made where only the target has one, changes nothing.
         holds = trait.subject == "bias" and (before == _NO_BIAS or after == _EVERY_BIAS)
         if before != after and not unsaid and not holds:
-            found.append(Difference(trait.subject, before, after, trait.kind, trait.remedy))
-    return tuple(found)
+            listed.append(Difference(trait.subject, before, after, trait.kind, trait.remedy))
+    return tuple(listed)
 
 
 def _no_such_network(name: str, to: str) -> str:
@@ -177,15 +177,15 @@ def permit(
     the weights may be instead of ``name``. Raises MismatchError where the target would compute
     something else and ``allow_mismatch`` is not set.
     """
-    found = [
+    left = [
         difference
         for difference in differences(source, name, to)
         if not (difference.kind == FOLD and fold) and (biased or difference.subject != "bias")
     ]
-    refused = [difference for difference in found if difference.kind != USE]
+    refused = [difference for difference in left if difference.kind != USE]
     if refused and not allow_mismatch:
         raise MismatchError(_refusal(source, name, to, refused, twins))
-    return tuple(found)
+    return tuple(left)
 
 
 def _refusal(

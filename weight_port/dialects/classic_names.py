@@ -48,15 +48,15 @@ _STEM = {"conv1": "conv1", "conv2_reduce": "conv2", "conv2": "conv3"}
 @lru_cache
 def _vgg(row: Classic) -> Mapping[str, str]:
     """torchvision/models/vgg.py and paddle/vision/models/vgg.py: places in two sequences."""
-    found, place = {"fc6": "classifier.0", "fc7": "classifier.3", "fc8": "classifier.6"}, 0
+    modules, place = {"fc6": "classifier.0", "fc7": "classifier.3", "fc8": "classifier.6"}, 0
     for step in row.steps:
         if step.kind == "conv":
-            found[step.name] = f"features.{place}"
-            found[f"{step.name}_bn"] = f"features.{place + 1}"
+            modules[step.name] = f"features.{place}"
+            modules[f"{step.name}_bn"] = f"features.{place + 1}"
             place += 3 if row.normed else 2  # the ReLU has a place too
         elif step.kind == "max_pool":
             place += 1
-    return found
+    return modules
 
 
 def _inception(layer: Layer) -> str:

@@ -88,7 +88,8 @@ def _extras(
     dialect: Dialect, name: str, layer: arch.Layer
 ) -> Iterator[tuple[str, tuple[int, ...]]]:
     """(role, shape) of the tensors that the dialect has in a layer and the scheme has not."""
-    if layer.kind == "conv" and fnmatchcase(f"{name}/{layer.name}", dialect.biased):
+    glob = dialect.biased
+    if glob and layer.kind == "conv" and fnmatchcase(f"{name}/{layer.name}", glob):
         yield "bias", (layer.out_channels,)
     if layer.kind == "batch_norm":
         for role, shape in (("factor", (1,)), ("counter", ())):

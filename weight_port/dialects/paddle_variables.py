@@ -115,7 +115,7 @@ def _renumbered(names: Iterable[str]) -> dict[str, str] | None:
             return None
         numbers.setdefault(match[1], set()).add(int(match[2]))
     ranks = {
-        prefix: {n: i for i, n in enumerate(sorted(found))} for prefix, found in numbers.items()
+        prefix: {n: i for i, n in enumerate(sorted(there))} for prefix, there in numbers.items()
     }
     return {
         name: f"{match[1]}_{ranks[match[1]][int(match[2])]}.{match[3]}"

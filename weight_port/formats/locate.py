@@ -49,12 +49,14 @@ def file_format(file: File) -> Format:
 def inside(folder: Folder) -> tuple[Format, File | Folder]:
     """What a folder holds: one checkpoint, or the variable files of Paddle 1.x."""
     indexes = [file for name, file in folder.files.items() if name.endswith(table.SHARDED.suffixes)]
-    found = indexes or _checkpoints(folder)
-    if len(found) > 1:
-        names = ", ".join(file.name for file in found)
-        raise FormatError(f"{folder.where}: holds {len(found)} checkpoints ({names}); name one")
-    if found:
-        return file_format(found[0]), found[0]
+    checkpoints = indexes or _checkpoints(folder)
+    if len(checkpoints) > 1:
+        names = ", ".join(file.name for file in checkpoints)
+        raise FormatError(
+            f"{folder.where}: holds {len(checkpoints)} checkpoints ({names}); name one"
+        )
+    if checkpoints:
+        return file_format(checkpoints[0]), checkpoints[0]
     variables = {name: file for name, file in folder.files.items() if name != "__model__"}
     return table.PADDLE1_FOLDER, Folder(folder.where, variables, folder.others)
 

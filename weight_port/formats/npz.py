@@ -32,10 +32,10 @@ _HEADER = re.compile(
 def read(file: File) -> Contents:
     """Every array by name. Raises FormatError."""
     data = file.load()
-    found = zips.members(data, file.where)
-    zips.check_sizes(found, len(data), file.where)
+    members = zips.members(data, file.where)
+    zips.check_sizes(members, len(data), file.where)
     tensors = {}
-    for name, info in found.items():
+    for name, info in members.items():
         if not name.endswith(SUFFIX):
             raise FormatError(f"{file.where}: holds {name!r:.200}, which is no {SUFFIX} file")
         raw = zips.inflated(data, info, file.where)

@@ -175,10 +175,10 @@ def _pir_ops(region: Any) -> Iterator[dict[str, Any]]:
 def _read_pir(value: Any) -> Program:
     if value["base_code"]["magic"] != "pir":
         raise ValueError("JSON, but without the magic word of a PIR program")
-    found = [op for region in value["program"]["regions"] for op in _pir_ops(region)]
+    operations = [op for region in value["program"]["regions"] for op in _pir_ops(region)]
     names: dict[int, str] = {}
     shapes: dict[str, Shape] = {}
-    for op in found:
+    for op in operations:
         if op["#"] == "p":
             name, shape = op["A"][3], tuple(op["O"]["TT"]["D"][1])
             if not isinstance(name, str) or len(shape) > MAX_DIMENSIONS:
@@ -186,7 +186,7 @@ def _read_pir(value: Any) -> Program:
             names[_number(op["O"])] = name
             shapes[name] = shape
     uses = _Uses(shapes)
-    for op in found:
+    for op in operations:
         if op["#"] != "p":
             uses.add(*_pir_op(op, names))
     return uses.program()

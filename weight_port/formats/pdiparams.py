@@ -46,10 +46,10 @@ def read(file: File) -> Contents:
         return Contents(tensors, tuple(notes), structured, program.linear)
     if len(arrays) == 1 and file.name != COMBINED_NAME:
         return Contents({file.name: arrays[0]}, ("one tensor, named after its file",))
-    found = paddle_variables.name_by_shapes([array.shape for array in arrays], file.where)
-    tensors = dict(zip(found.variables, arrays, strict=True))
-    note = f"no program beside it; its shapes, in order, fit {found.what} and nothing else we know"
-    return Contents(tensors, (note,), dict(zip(found.variables, found.keys, strict=True)))
+    fit = paddle_variables.name_by_shapes([array.shape for array in arrays], file.where)
+    tensors = dict(zip(fit.variables, arrays, strict=True))
+    note = f"no program beside it; its shapes, in order, fit {fit.what} and nothing else we know"
+    return Contents(tensors, (note,), dict(zip(fit.variables, fit.keys, strict=True)))
 
 
 def read_arrays(file: File) -> list[np.ndarray]:

@@ -76,12 +76,12 @@ def read(file: File) -> Contents:
         value = value[key]
         notes.append(f"taken from {key!r}")
     value.pop(NAME_TABLE, None)
-    found = _Found(len(data))
+    collected = _Found(len(data))
     try:
-        found.collect(value, "")
+        collected.collect(value, "")
     except DAMAGE as error:
         raise FormatError(f"{file.where}: damaged {SLICES} table: {error}") from None
-    tensors, others = found.tensors, found.others
+    tensors, others = collected.tensors, collected.others
     if not tensors:
         some = ", ".join(other[:80] for other in others[:8]) or "nothing"
         raise FormatError(f"{file.where}: no tensors found; it holds {some}")
@@ -123,20 +123,20 @@ class _Found:
         if id(value) in self.seen:  # a dict in each place of a dict in each place …
             raise ValueError(f"the dict {shown(prefix)} stands in two places")
         self.seen.add(id(value))
-        found: dict[str, np.ndarray] = {}
+        tensors: dict[str, np.ndarray] = {}
         slices = value.pop(SLICES, {})
         for key, item in value.items():
             array = _array(item)
             if array is not None:
-                found.setdefault(f"{prefix}{key}", array)
+                tensors.setdefault(f"{prefix}{key}", array)
             elif isinstance(item, dict) and item and key != NAME_TABLE:
                 self.collect(item, f"{prefix}{key}/")
             else:
                 self.others.append(f"{prefix}{key} ({type(item).__name__})")
-        self._join(found, slices, prefix)
-        if clash := self.tensors.keys() & found.keys():
+        self._join(tensors, slices, prefix)
+        if clash := self.tensors.keys() & tensors.keys():
             raise ValueError(f"two tensors are called {shown(min(clash))}")
-        self.tensors.update(found)
+        self.tensors.update(tensors)
 
     def _join(self, tensors: dict[str, np.ndarray], slices: Any, prefix: str) -> None:
         """Put together the tensors that protocols 2 and 3 cut (``framework/io_utils.py``).

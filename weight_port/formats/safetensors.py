@@ -91,9 +91,9 @@ def read(file: File) -> Contents:
                 f"{file.where}: damaged entry of tensor {name!r:.200}: {error!s:.200}"
             ) from None
     check_total(tensors, len(data), file.where)
-    said = _texts(metadata)
-    notes = tuple(f"metadata {key}: {value}" for key, value in said.items())
-    return Contents(tensors, notes, architecture=said.get("architecture", ""))
+    texts = _texts(metadata)
+    notes = tuple(f"metadata {key}: {value}" for key, value in texts.items())
+    return Contents(tensors, notes, architecture=texts.get("architecture", ""))
 
 
 def read_metadata(path: Path) -> dict[str, str]:

@@ -20,15 +20,15 @@ def read(file: File) -> Contents:
     tensors = {}
     weight_map = _weight_map(file)
     for shard in sorted(set(weight_map.values())):
-        found = file.beside(shard) if _is_plain_name(shard) else None
-        if found is None:
+        plain = file.beside(shard) if _is_plain_name(shard) else None
+        if plain is None:
             raise FormatError(
                 f"{file.where}: its shard {shard!r:.200} is no plain file beside it (links are not "
                 "followed); put the file itself there"
             )
-        for name, array in safetensors.read(found).tensors.items():
+        for name, array in safetensors.read(plain).tensors.items():
             if weight_map.get(name) != shard:
-                raise FormatError(f"{found.where}: holds {name!r:.200}, which the index has not")
+                raise FormatError(f"{plain.where}: holds {name!r:.200}, which the index has not")
             tensors[name] = array
     missing = [name for name in weight_map if name not in tensors]
     if missing:

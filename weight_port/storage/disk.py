@@ -35,10 +35,10 @@ def map_bytes(path: Path) -> memoryview:
     """The file's bytes, read-only and not loaded; raises FormatError where there are none."""
     try:
         with open(path, "rb") as stream:
-            found = os.fstat(stream.fileno())
-            if found.st_size >= _WORTH_MAPPING:
-                return memoryview(_map(stream.fileno(), found))
-            data = memoryview(stream.read(found.st_size))
+            status = os.fstat(stream.fileno())
+            if status.st_size >= _WORTH_MAPPING:
+                return memoryview(_map(stream.fileno(), status))
+            data = memoryview(stream.read(status.st_size))
     except OSError as error:
         raise FormatError(f"{path}: can't be read: {error.strerror}") from None
     if not data:
@@ -46,9 +46,9 @@ def map_bytes(path: Path) -> memoryview:
     return data
 
 
-def _map(descriptor: int, found: os.stat_result) -> mmap.mmap:
+def _map(descriptor: int, status: os.stat_result) -> mmap.mmap:
     """The map of an open file; the one that there is, if the file is still the same."""
-    key = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
     mapped = _maps.get(key)
     if mapped is None:
         mapped = _maps[key] = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)

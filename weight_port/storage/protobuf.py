@@ -89,17 +89,17 @@ def integers(data: memoryview, number: int) -> list[int]:
 
     No more of them than a shape may have: each would take twenty times its bytes.
     """
-    found: list[int] = []
+    values: list[int] = []
     for at, value in fields(data):
-        if len(found) > MAX_DIMENSIONS:
+        if len(values) > MAX_DIMENSIONS:
             raise ValueError("an endless shape")
         if at != number:
             continue
         if isinstance(value, int):
-            found.append(value)
+            values.append(value)
             continue
         position = 0
-        while position < len(value) and len(found) <= MAX_DIMENSIONS:
+        while position < len(value) and len(values) <= MAX_DIMENSIONS:
             item, position = varint(value, position)
-            found.append(item)
-    return found
+            values.append(item)
+    return values

@@ -40,7 +40,7 @@ def folders_of(data: memoryview, where: str) -> dict[str, Folder]:
 
     Raises FormatError where the archive is damaged.
     """
-    found: dict[str, dict[str, File]] = {}
+    folders: dict[str, dict[str, File]] = {}
     try:
         for member in _members(data):
             path = PurePosixPath(member.name)
@@ -48,14 +48,14 @@ def folders_of(data: memoryview, where: str) -> dict[str, Folder]:
                 continue
             if path.name.startswith(_NOT_FILES):
                 continue
-            files = found.setdefault(str(path.parent), {})
+            files = folders.setdefault(str(path.parent), {})
             if path.name in files:
                 raise ValueError(f"it holds {member.name!r:.200} twice; unpack it and choose")
             inside = f"{where}/{member.name}"
             files[path.name] = view_file(inside, path.name, member.view, files)
     except DAMAGE as error:
         raise FormatError(f"{where}: damaged tar archive: {error}") from None
-    return {name: Folder(f"{where}/{name}", files) for name, files in found.items()}
+    return {name: Folder(f"{where}/{name}", files) for name, files in folders.items()}
 
 
 def _members(data: memoryview) -> Iterator[_Member]:
@@ -123,7 +123,7 @@ def _short(view: memoryview) -> bytes:
 
 def _pax(records: bytes) -> tuple[str | None, int | None]:
     """(path, size) of a pax header, of records "length key=value\\n"; None for what it lacks."""
-    found: dict[bytes, bytes] = {}
+    fields: dict[bytes, bytes] = {}
     position = 0
     while position < len(records):
         digits, _, _ = records[position : position + 8].partition(b" ")
@@ -133,9 +133,9 @@ def _pax(records: bytes) -> tuple[str | None, int | None]:
         key, _, value = records[position + len(digits) + 1 : end - 1].partition(b"=")
         if key.startswith(b"GNU.sparse"):
             raise ValueError("a sparse file; unpack it first")
-        found[key] = value
+        fields[key] = value
         position = end
-    name, size = found.get(b"path"), found.get(b"size")
+    name, size = fields.get(b"path"), fields.get(b"size")
     return None if name is None else _text(name), None if size is None else _digits(size)
 
 

@@ -51,10 +51,10 @@ def members(data: memoryview, where: str) -> dict[str, zipfile.ZipInfo]:
             listed = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, OSError, *DAMAGE) as error:
         raise FormatError(f"{where}: truncated or damaged zip ({error}); get it again") from None
-    found = {info.filename: info for info in listed}
-    if len(found) != len(listed):
+    by_name = {info.filename: info for info in listed}
+    if len(by_name) != len(listed):
         raise FormatError(f"{where}: damaged zip: a member is there twice; get it again")
-    return found
+    return by_name
 
 
 def _raw(data: memoryview, info: zipfile.ZipInfo, where: str) -> memoryview:
@@ -74,11 +74,11 @@ def stored(data: memoryview, info: zipfile.ZipInfo, where: str) -> memoryview:
     return _raw(data, info, where)
 
 
-def check_sizes(found: dict[str, zipfile.ZipInfo], size: int, where: str) -> None:
+def check_sizes(listed: dict[str, zipfile.ZipInfo], size: int, where: str) -> None:
     """Raises FormatError where an archive of ``size`` bytes would grow out of all proportion."""
     # Deflate makes one byte of a thousand zeros, nine of ten of real weights: more than this is a
     # bomb, or a tensor of zeros that is not worth a risk. Stored members may overlap, too.
-    total = sum(info.file_size for info in found.values())
+    total = sum(info.file_size for info in listed.values())
     if total > memory_for(size):
         raise FormatError(
             f"{where}: {size} bytes that would grow to {total}: a zip bomb, not weights; if you "
@@ -94,12 +94,12 @@ def inflated(data: memoryview, info: zipfile.ZipInfo, where: str) -> memoryview:
         raise FormatError(f"{where}: {info.filename} is compressed by other than deflate")
     try:
         engine = zlib.decompressobj(-zlib.MAX_WBITS)
-        made = engine.decompress(_raw(data, info, where), info.file_size + 1)
+        content = engine.decompress(_raw(data, info, where), info.file_size + 1)
     except zlib.error as error:
         raise FormatError(f"{where}: damaged data of {info.filename}: {error}") from None
-    if len(made) != info.file_size or zlib.crc32(made) != info.CRC:
+    if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
         raise FormatError(f"{where}: damaged data of {info.filename}; get it again")
-    return memoryview(made)
+    return memoryview(content)
 
 
 def add(archive: zipfile.ZipFile, name: str, *parts: memoryview | bytes) -> None:

@@ -20,10 +20,11 @@ from typing import Any
 
 import weight_port
 from benchmarks.experiments.port import checkpoints
-from benchmarks.experiments.port.cases import COMMANDS, COUNT, PARTS, SAME, UNSYNCED, Command
+from benchmarks.experiments.port.cases import COMMANDS, COUNT, PARTS, SAME, SMALL, UNSYNCED, Command
 from benchmarks.harness import frameworks, rounds
 from benchmarks.harness.processes import CommandError, Run, peak_anonymous, run
 from benchmarks.records import record
+from parity import seeded
 from parity.workers import launch
 from weight_port import WeightPortError
 from weight_port.dialects.keys import COUNTER
@@ -109,8 +110,11 @@ def _prepare(options: Options, folder: Path, say: Say) -> tuple[Place, dict[str,
     sources = checkpoints.in_every_format(folder, options.model, drawn, start)
     for number in range(COUNT):
         os.link(source, many / f"{number}.pdparams")
+    small = folder / "small.safetensors"
+    weight_port.write(small, seeded.draw(SMALL, options.seed))
     paths = {
         "source": str(source),
+        "small": str(small),
         "python": sys.executable,
         "many": str(many / "*.pdparams"),
         "phases": str(folder / "phases.json"),
@@ -210,7 +214,7 @@ def _rounds(rows: list[Row], count: int, place: Place, say: Say) -> None:
 
 def _memory(sources: Mapping[str, Path], place: Place, say: Say) -> list[dict[str, Any]]:
     """The largest anonymous memory of a conversion, for every pair of formats."""
-    found = []
+    entries = []
     for source, path in sources.items():
         for destination, (name, to) in DESTINATIONS.items():
             command = Command("", ("convert", str(path), "{out}", "--to", to), name, UNSYNCED)
@@ -222,10 +226,10 @@ def _memory(sources: Mapping[str, Path], place: Place, say: Say) -> list[dict[st
             except CommandError as error:
                 entry |= {"peak_bytes": None, "looks": 0, "error": str(error)}
             _remove(place.out(command))
-            found.append(entry)
-        peaks = [entry["peak_bytes"] or 0 for entry in found[-len(DESTINATIONS) :]]
+            entries.append(entry)
+        peaks = [entry["peak_bytes"] or 0 for entry in entries[-len(DESTINATIONS) :]]
         say(f"anonymous memory from {source}: {max(peaks) / 1e6:.0f} MB at most")
-    return found
+    return entries
 
 
 def measure(options: Options, build: Path, say: Say) -> record.Record:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ def times(record: Mapping[str, Any]) -> Times:
 
 def commands(record: Mapping[str, Any]) -> list[Row]:
     """A row per command. One that failed has its error and no time."""
-    found = []
+    rows = []
     for entry in record["commands"]:
         row: Row = {"name": entry["name"], "error": entry["error"]}
         if entry["error"] is None:
@@ -34,8 +34,8 @@ def commands(record: Mapping[str, Any]) -> list[Row]:
             row |= {"seconds": float(np.median(walls)), "low": min(walls), "high": max(walls)}
             row["cpu_seconds"] = float(np.median([run["cpu_ns"] / 1e9 for run in entry["runs"]]))
             row["processes"] = len(walls)
-        found.append(row)
-    return found
+        rows.append(row)
+    return rows
 
 
 def parts(record: Mapping[str, Any]) -> list[Row]:
@@ -49,47 +49,57 @@ def parts(record: Mapping[str, Any]) -> list[Row]:
     return found
 
 
-def _share(target: Target, top: float, bottom: float) -> float:
-    return top / (target.factor * bottom + target.seconds)
+def _limit(target: Target, seconds: Sequence[float]) -> float:
+    """What the target sets against its command's time: seconds of each of its terms, weighted."""
+    return sum(factor * term for (factor, _), term in zip(target.terms, seconds, strict=True))
 
 
-def _interval(target: Target, top: stats.Processes, bottom: stats.Processes) -> tuple[float, float]:
+def _interval(target: Target, sides: Sequence[stats.Processes]) -> tuple[float, float]:
     """The 95 % interval of the share, which may be of a sum: by a bootstrap over processes."""
     random = np.random.default_rng(0)
-    replicates = [
-        _share(target, stats.resampled_median(top, random), _resampled(bottom, random))
-        for _ in range(stats.REPLICATES)
-    ]
+    replicates = []
+    for _ in range(stats.REPLICATES):
+        top, *terms = (stats.resampled_median(side, random) for side in sides)
+        replicates.append(top / _limit(target, terms))
     low, high = (float(value) for value in np.percentile(replicates, [2.5, 97.5]))
     return low, high
 
 
-def _resampled(processes: stats.Processes, random: np.random.Generator) -> float:
-    return stats.resampled_median(processes, random) if processes else 0.0
-
-
 def targets(record: Mapping[str, Any]) -> list[Row]:
-    """A row per target whose commands did not fail and ran often enough.
+    """A row per target whose commands are in the record, did not fail and ran often enough.
 
     ``share`` is the time over the limit or, of an "at least", over the least: ``reached`` is "yes"
     where its whole interval is on the right side of 1, "no" where it is on the wrong one.
     """
-    taken, found = times(record), []
-    for target in TARGETS:
-        top, bottom = taken.get(target.top), taken.get(target.bottom or "", [])
-        if not top or (target.bottom and not bottom):
-            continue
-        if min(len(side) for side in (top, bottom) if side) < stats.MIN_PROCESSES:
-            continue
-        medians = [stats.pooled_median(side) if side else 0.0 for side in (top, bottom)]
-        share, (low, high) = _share(target, *medians), _interval(target, top, bottom)
-        right, wrong = (low > 1, high < 1) if target.at_least else (high < 1, low > 1)
-        row: Row = {"top": target.top, "bottom": target.bottom, "target": target.shown}
-        row |= {"at_least": target.at_least, "factor": target.factor}
-        row |= {"seconds": medians[0], "share": share, "low": low, "high": high}
-        row["limit"] = None if target.at_least else target.factor * medians[1] + target.seconds
-        found.append({**row, "reached": "yes" if right else "no" if wrong else "undecided"})
-    return found
+    taken = times(record)
+    return [
+        _judge(target, [taken[name] for name in _commands(target)])
+        for target in TARGETS
+        if all(len(taken.get(name, [])) >= stats.MIN_PROCESSES for name in _commands(target))
+    ]
+
+
+def _commands(target: Target) -> list[str]:
+    return [target.top, *(command for _, command in target.terms)]
+
+
+def _judge(target: Target, sides: Sequence[stats.Processes]) -> Row:
+    top, *terms = (stats.pooled_median(side) for side in sides)
+    limit = _limit(target, terms)
+    low, high = _interval(target, sides)
+    right, wrong = (low > 1, high < 1) if target.at_least else (high < 1, low > 1)
+    return {
+        "top": target.top,
+        "terms": [{"factor": factor, "command": command} for factor, command in target.terms],
+        "target": target.shown,
+        "at_least": target.at_least,
+        "seconds": top,
+        "limit": None if target.at_least else limit,
+        "share": top / limit,
+        "low": low,
+        "high": high,
+        "reached": "yes" if right else "no" if wrong else "undecided",
+    }
 
 
 def memory(record: Mapping[str, Any]) -> list[Row]:
@@ -114,15 +124,15 @@ MAX_REST = 0.1  # of a conversion's time may be in none of its parts
 
 def unsound(record: Record) -> list[str]:
     """Commands that claim to have gone well without a run, and parts that are not the whole."""
-    found = []
+    problems = []
     for index, command in enumerate(record["commands"]):
         where = f"record.commands[{index}]"
         if command["error"] is None and not command["runs"]:
-            found.append(f"{where}: no error, and no runs")
+            problems.append(f"{where}: no error, and no runs")
         for run in command["runs"]:
             parts = run["parts"] or {}
             if parts and sum(parts.values()) != run["wall_ns"]:
-                found.append(f"{where}: its parts are not the whole")
+                problems.append(f"{where}: its parts are not the whole")
             if parts and not 0 <= parts["rest"] <= MAX_REST * run["wall_ns"]:
-                found.append(f"{where}: {parts['rest']} ns of {run['wall_ns']} are in no part")
-    return found
+                problems.append(f"{where}: {parts['rest']} ns of {run['wall_ns']} are in no part")
+    return problems

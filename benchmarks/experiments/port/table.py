@@ -26,16 +26,18 @@ COMMANDS = (
 
 
 def _what(row: Row) -> str:
-    return f"{row['top']} / {row['bottom']}" if row["at_least"] else str(row["top"])
+    """What is set against what: one command's time against another's, or against a sum."""
+    terms = row.get("terms", ())
+    return f"{row['top']} / {terms[0]['command']}" if len(terms) == 1 else str(row["top"])
 
 
 def _measured(row: Row) -> str:
-    """Bytes; or times: how many times as fast an "at least" is, else seconds of their limit."""
+    """Bytes; or a ratio with its interval; or, against a sum of several, both sides' seconds."""
     if row.get("seconds") is None:
         return f"{(row['peak_bytes'] or 0) / 1e6:.0f} MB"
-    if not row["at_least"]:
+    if len(row["terms"]) > 1:
         return f"{row['seconds']:.3f} s of {row['limit']:.3f} s"
-    share, low, high = (row[name] * row["factor"] for name in ("share", "low", "high"))
+    share, low, high = (row[key] * row["terms"][0]["factor"] for key in ("share", "low", "high"))
     return f"{share:.2f} × ({low:.2f} to {high:.2f})"
 
 

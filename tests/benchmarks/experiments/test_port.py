@@ -18,7 +18,7 @@ import pytest
 import weight_port
 from benchmarks import kinds
 from benchmarks.__main__ import main
-from benchmarks.experiments.port import cases
+from benchmarks.experiments.port import cases, larger_table
 from benchmarks.experiments.port import measure as port
 from benchmarks.experiments.port import rows as port_rows
 from benchmarks.experiments.port import table as port_table
@@ -26,14 +26,22 @@ from benchmarks.experiments.port.cases import (
     COPY,
     HELP,
     INSPECT,
+    INSPECT_SMALL,
+    NUMPY,
     PADDLE_SAFETENSORS,
     PTH,
+    PYTHON_ALONE,
     SAFETENSORS,
+    TABLE,
+    TWICE,
 )
 from benchmarks.harness import frameworks, processes
 from benchmarks.records import record, tables
 from parity.workers import launch
 from tests.helpers.exit_status import status
+from weight_port import arch
+from weight_port.conversion import candidates
+from weight_port.dialects import keys
 
 PARTS = ("start-up", "read", "rename", "write", "wait for the SHA-256", "sync", "exit", "rest")
 SECONDS = {  # of every command, a second where it isn't said
@@ -41,7 +49,11 @@ SECONDS = {  # of every command, a second where it isn't said
     SAFETENSORS: 0.3,
     PADDLE_SAFETENSORS: 1.5,
     PTH: 0.4,
-    INSPECT: 0.31,
+    NUMPY: 0.09,
+    PYTHON_ALONE: 0.05,
+    INSPECT_SMALL: 0.2,
+    TABLE: 0.1,
+    TWICE: 0.104,
     HELP: 0.1,
 }
 
@@ -188,7 +200,8 @@ def test_targets_are_judged_from_the_times() -> None:
         cases.SYNCED: "yes",
         PADDLE_SAFETENSORS: "yes",
         cases.PADDLE_TORCH: "no",  # 2.5 × of 7
-        INSPECT: "no",
+        INSPECT_SMALL: "no",
+        TWICE: "yes",
         HELP: "yes",
         **{cases.MANY[form, 1]: "no" for form in cases.MANY_FORMS},
     }
@@ -196,9 +209,17 @@ def test_targets_are_judged_from_the_times() -> None:
 
 def test_what_processes_disagree_on_is_undecided() -> None:
     made = make_record()
-    for run, seconds in zip(entry(made, INSPECT)["runs"], (0.2, 0.25, 0.29, 0.4, 0.5), strict=True):
+    runs = entry(made, INSPECT_SMALL)["runs"]
+    for run, seconds in zip(runs, (0.05, 0.07, 0.11, 0.2, 0.3), strict=True):
         run["wall_ns"] = round(seconds * 1e9)
-    assert reached(made)[INSPECT] == "undecided"
+    assert reached(made)[INSPECT_SMALL] == "undecided"
+
+
+def test_a_target_whose_commands_an_older_record_has_not_is_left_out() -> None:
+    made = make_record()
+    made["commands"] = [row for row in made["commands"] if row["name"] != PYTHON_ALONE]
+    assert set(reached(make_record())) - set(reached(made)) == {HELP}
+    assert HELP in port_table.render(made, "simple")
 
 
 def test_targets_are_withheld_below_five_processes_and_from_failures() -> None:
@@ -284,6 +305,54 @@ def test_the_environment_is_a_user_s(monkeypatch) -> None:
     found = port._environment()
     assert not {"PYTHONDONTWRITEBYTECODE", "OMP_STRAY"} & found.keys()
     assert "OPENBLAS_NUM_THREADS" not in launch.settings(2)
+
+
+# -- a larger table
+
+
+@pytest.fixture
+def grown():
+    """The tables with every network twice, for the time of a test."""
+    tables = (arch.RESNETS, arch.CLASSICS, arch.ARCHITECTURES, keys.DIALECTS)
+    before = [dict(table) for table in tables]
+    larger_table.grow(2)
+    yield before[2]
+    for table, rows in zip(tables, before, strict=True):
+        table.clear()
+        table.update(rows)
+
+
+def test_a_larger_table_has_every_network_twice_and_no_two_alike(grown) -> None:
+    assert len(arch.ARCHITECTURES) == 2 * len(grown)
+    for dialect in keys.DIALECTS.values():
+        assert len(set(dialect.holds)) == len(dialect.holds)
+        assert sum(name.endswith("_copy1") for name in dialect.holds) == len(dialect.holds) / 2
+    originals = {row.tensors for row in grown.values()}
+    copies = {row.tensors for name, row in arch.ARCHITECTURES.items() if name not in grown}
+    assert len(copies) == len(originals)
+    assert copies.isdisjoint(originals)
+    names = list(keys.keys("torchvision", "resnet18_copy1"))
+    assert len(names) > len(keys.keys("torchvision", "resnet18"))
+
+
+def test_a_larger_table_changes_no_detection_and_builds_no_more(grown, fake, monkeypatch) -> None:
+    built: list[str] = []
+    build = candidates.candidate
+
+    def watched(tensors, dialect: str, name: str) -> candidates.Candidate:
+        built.append(name)
+        return build(tensors, dialect, name)
+
+    monkeypatch.setattr(candidates, "candidate", watched)
+    for dialect in keys.DIALECTS.values():
+        for name in dialect.holds:
+            if name in grown:
+                tensors = fake(dialect.name, name)
+                assert not weight_port.detect(tensors).architecture.endswith("_copy1")
+    assert not [name for name in built if name.endswith("_copy1")]
+    assert (
+        weight_port.detect(fake("torchvision", "resnet50_copy1")).architecture == "resnet50_copy1"
+    )
 
 
 # -- outputs
