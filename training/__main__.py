@@ -132,8 +132,13 @@ def _train(args: argparse.Namespace) -> int:
         "settings": settings,
         "how": how,
     }
-    if launch.start(args.framework, job):
-        return 1  # the process has said why
+    if status := launch.start(args.framework, job):
+        if status < 0:  # otherwise the process has said why
+            terminal.progress(
+                f"training: the {args.framework} process was ended by signal {-status}; --resume "
+                "continues from the last epoch"
+            )
+        return 1
     _finish(args.out)
     return 0
 
