@@ -84,6 +84,7 @@ def single(black: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, S
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.numerical
 def test_two_workers_are_one(
     black: Path, single: dict[str, State], tmp_path: Path, framework: str
 ) -> None:
