@@ -10,7 +10,7 @@ TRAINED := assets/resnet20-cifar10.pdparams
 MODELS := resnet50,resnet101,resnet152
 comma := ,
 
-.PHONY: demo cifar test fuzz bench bench-gpu lint readme clean
+.PHONY: demo cifar test test-isa fuzz bench bench-gpu lint readme clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -41,6 +41,11 @@ cifar: .venv/installed $(filter build/cifar10,$(CIFAR))
 # runs those of one room, PKG=parity/run those of a room in it: any folder or file in tests/.
 test: .venv/installed
 	$(BIN)/python -m pytest $(addprefix tests/,$(PKG)) -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+# The numerical tests as older processors would run them. PASSES (all) and TESTS (all that are marked
+# so) choose: make test-isa PASSES=sse-1 TESTS=tests/training
+test-isa: .venv/installed
+	$(BIN)/python -m tests.isa $(PASSES) $(if $(TESTS),--tests $(TESTS))
 
 # Hostile files made up for every reader, each its share of the time; findings in build/fuzz.
 fuzz: .venv/installed

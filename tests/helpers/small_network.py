@@ -10,6 +10,7 @@ import torch
 
 import pytorch_impl
 from parity import images, seeded
+from parity.comparison.precision import PRECISIONS
 from parity.diagnosis import wiring
 from parity.diagnosis.kernels import batch_norm
 from parity.diagnosis.view import layers, relative
@@ -18,7 +19,6 @@ from weight_port import arch
 Array = np.ndarray
 Weights = dict[str, Array]
 SIDE, COUNT = 64, 4
-TOLERANCES = {"float64": 1e-12, "float32": 1e-4}
 # A mistake in the code: from a layer's step, its prepared inputs and all outputs before it, the
 # output.
 Instead = Callable[[wiring.Step, tuple[Array, ...], Mapping[str, Array]], Array]
@@ -109,7 +109,7 @@ def until_different(
     for name, output in outputs:
         port[name] = output
         apart = relative(output.astype(np.float64), reference[name])
-        if not apart <= TOLERANCES[precision]:
+        if not apart <= PRECISIONS[precision].layer:
             return port, name
     raise AssertionError("the port is equal to the reference")
 

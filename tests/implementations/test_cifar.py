@@ -124,6 +124,7 @@ def relative(one: np.ndarray, other: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.numerical
 def test_the_published_form_there_and_back(name: str) -> None:
     theirs = reference(name)
     tensors = state(theirs)
@@ -153,6 +154,7 @@ def test_the_form_with_torchvisions_names(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["plain20", "plain56"])
+@pytest.mark.numerical
 def test_without_shortcuts_it_is_another_network_with_the_same_tensors(name: str) -> None:
     theirs, twin = reference(name), reference(name.replace("plain", "resnet"))
     twin.load_state_dict(theirs.state_dict(), strict=True)
@@ -184,6 +186,7 @@ def test_zeros_elsewhere_are_another_network() -> None:
 
 
 @pytest.mark.parametrize("name", ["cifar_resnet18", "resnet20"])
+@pytest.mark.numerical
 def test_load_takes_what_a_trainer_with_data_parallel_saved(tmp_path: Path, name: str) -> None:
     theirs = reference(name)
     wrapped = nn.DataParallel(theirs).state_dict()

@@ -42,6 +42,7 @@ def pair() -> tuple[torch.nn.Sequential, paddle.nn.Sequential]:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.numerical
 def test_equal_modules_pass(dtype: type) -> None:
     mine, theirs = pair()
     if dtype is np.float64:
@@ -87,6 +88,7 @@ def not_a_number(mine, theirs) -> None:
     [(untransposed, "4"), (one_weight, "0"), (lost_statistics, "1"), (training, "1"),
      (not_a_number, "4")],
 )  # fmt: skip
+@pytest.mark.numerical
 def test_a_broken_pair_fails_with_the_table(change, first: str) -> None:
     mine, theirs = pair()
     change(mine, theirs)

@@ -37,6 +37,7 @@ def test_a_network_is_described_by_the_tables() -> None:
     assert survey.described("resnext50_32x4d")["year"] == 2017
 
 
+@pytest.mark.numerical
 def test_a_run_is_kept_and_a_bound_that_is_passed_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -40,6 +40,7 @@ CASES = [(name, precision) for name, fault in FAULTS.items() for precision in fa
 
 
 @pytest.mark.parametrize(("name", "precision"), CASES)
+@pytest.mark.numerical
 def test_a_planted_fault_is_named(name: str, precision: str) -> None:
     fault = FAULTS[name]
     case = planted(fault, precision)
@@ -177,6 +178,7 @@ def test_a_difference_that_came_with_the_input_is_not_blamed_on_the_layer() -> N
     assert found.difference < 1e-12
 
 
+@pytest.mark.numerical
 def test_paddles_epsilon_is_found_in_all_the_batch_norms() -> None:
     weights, outputs = right()
     paddles = float(np.float32(1e-5))
@@ -221,6 +223,7 @@ def stride_elsewhere(model) -> None:
         (stride_elsewhere, "res3a_branch2a", "stride"),
     ],
 )
+@pytest.mark.numerical
 def test_a_broken_torch_model_is_diagnosed(
     break_it: Callable[[torch.nn.Module], None], first: str, cause: str, precision: str
 ) -> None:

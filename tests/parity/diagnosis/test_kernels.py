@@ -13,6 +13,7 @@ from tests.helpers.small_network import in_torch, torch_outputs
 
 
 @pytest.mark.parametrize("name", ["resnet18_vd", "resnext50_32x4d"])
+@pytest.mark.numerical
 def test_the_kernels_compute_what_torch_does(name: str) -> None:
     """Groups, pooled shortcuts and odd sizes, layer by layer in float64."""
     weights = faulty.seeded.draw(name, 2, 10)
@@ -28,6 +29,7 @@ def test_the_kernels_compute_what_torch_does(name: str) -> None:
 @pytest.mark.parametrize("ceil_mode", [False, True])
 @pytest.mark.parametrize("padding", [0, 1])
 @pytest.mark.parametrize("size", [(16, 16), (17, 12), (9, 20), (7, 7)])
+@pytest.mark.numerical
 def test_the_pools_lie_as_torchs_do(size: tuple[int, int], padding: int, ceil_mode: bool) -> None:
     x = np.random.default_rng(0).standard_normal((2, 3, *size))
     given, ends = torch.from_numpy(x), (padding, padding)

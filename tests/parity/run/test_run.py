@@ -29,6 +29,7 @@ from parity.run.results import Machine, Subject
 from parity.workers.worker import do_runs
 from parity.workers.worker_torch import Session
 from tests.helpers import commands
+from tests.helpers.bounds import FLOAT64, excess
 from weight_port import arch
 
 SIDE = 64
@@ -100,6 +101,7 @@ def test_gradients_that_are_rounding_about_zero_are_not_compared() -> None:
     assert names("resnet18", "eval") == names("resnet18", "train")
 
 
+@pytest.mark.numerical
 def test_everything_is_equal(run: Callable[..., Any]) -> None:
     words = ("--mode", "eval,train", "--isolate", "--backward", "--train-steps", "2")
     done = run(*words)
@@ -135,12 +137,15 @@ def test_everything_is_equal(run: Callable[..., Any]) -> None:
     assert gradients == {"loss", "images", *(p.name for p in trained)}
 
 
+@pytest.mark.numerical
 def test_float64_is_equal_to_rounding(run: Callable[..., Any]) -> None:
     # 96 pixels end in 3x3, whose average Paddle takes apart with a float32: see the test below.
     words = ("--size", "96", "--precision", "float64", "--backward", "--train-steps", "3")
     done = run(*words)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "(its own would be 7.5e-09 away)" in done.stdout
+    effect = run.record()["own_epsilon_effect"]
+    assert f"(its own would be {effect:.1e} away)" in done.stdout
+    assert effect > 1000 * FLOAT64.logits
     sections = by_title(run.record())
     worst = {
         title: max(output["relative_l2"] for output in section["outputs"])
@@ -149,7 +154,6 @@ def test_float64_is_equal_to_rounding(run: Callable[..., Any]) -> None:
     assert worst["forward, eval mode, float64"] <= 1e-13
     assert worst["gradients, eval mode, float64"] <= 1e-12
     assert worst["training, train mode, float64"] <= 1e-13
-    assert run.record()["own_epsilon_effect"] > 1e-13
 
 
 @pytest.mark.parametrize("side", [1, 2, 3, 7, 14])
@@ -186,6 +190,7 @@ def test_paddles_cut_windows_send_back_what_the_model_says() -> None:
     assert x.grad.numpy().max() * 6 == factors[3, 1]
 
 
+@pytest.mark.numerical
 def test_the_running_variance_is_explained_to_rounding(run: Callable[..., Any]) -> None:
     run("--precision", "float64", "--train-steps", "3")
     outputs = by_title(run.record())["training, train mode, float64"]["outputs"]
@@ -300,6 +305,7 @@ def test_a_network_without_pool1_at_its_own_size_in_a_wrapper(
     assert "pool1" not in names
 
 
+@pytest.mark.numerical
 def test_calibrated_weights_depend_on_the_seed_and_the_images_alone(
     checkpoint: Path, photographs: Path, tmp_path: Path
 ) -> None:
@@ -317,8 +323,12 @@ def test_calibrated_weights_depend_on_the_seed_and_the_images_alone(
     assert np.array_equal(third["conv1_weights"], kept["conv1_weights"])
     # torch's running variance is the unbiased one, Paddle's the biased: n / (n - 1) apart.
     count = 3 * (SIDE // 2) ** 2
-    ratio = third["bn_conv1_variance"] / kept["bn_conv1_variance"]
-    np.testing.assert_allclose(ratio, count / (count - 1), rtol=1e-5)
+    weight, pixels = (torch.from_numpy(a).double() for a in (kept["conv1_weights"], batch))
+    output = torch.nn.functional.conv2d(pixels, weight, stride=2, padding=3)
+    exact = output.var((0, 2, 3), correction=0).numpy()
+    biased = third["bn_conv1_variance"] * ((count - 1) / count)
+    assert excess(biased, kept["bn_conv1_variance"], exact) <= 1
+    assert excess(third["bn_conv1_variance"], kept["bn_conv1_variance"], exact) > 10
 
 
 def perturb(weights: Weights) -> None:
@@ -450,6 +460,7 @@ def _first_that_differs(
     return (names[0], found.cause["cause"]) if found.cause else None
 
 
+@pytest.mark.numerical
 def test_the_unbroken_port_is_equal(first_that_differs: Callable[..., Any]) -> None:
     assert first_that_differs() is None
 

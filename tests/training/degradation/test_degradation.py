@@ -194,6 +194,7 @@ def untimed(record: dict[str, Any]) -> list[Any]:
     return found
 
 
+@pytest.mark.numerical
 def test_each_curve_is_its_own_networks(cifar: Path, whole: Path) -> None:
     """Beside trainings of the two networks here, which begin alike and see the same images."""
     record = records.read(whole / degradation.RECORD)
@@ -201,17 +202,20 @@ def test_each_curve_is_its_own_networks(cifar: Path, whole: Path) -> None:
     assert record["settings"].items() >= {"depths": [20], "limit": 64, "momentum": 0.9}.items()
     assert len(record["settings"]["data"]) == 64
     parts = tuple(data.limited(part, 64) for part in data.parts(cifar))
-    losses = {}
+    losses, wanted = {}, {}
     for network in record["networks"]:
         settings = checkpoints.load(whole / network["name"] / epochs.CHECKPOINT).settings
         state = epochs.begin({**settings, "model": network["name"]})
         side = TorchSide(dict(state.settings), How(threads=1))
         side.put(state.weights, {})
-        wanted = epochs.epoch(side, state, *parts, "torch").history[0]
-        found = network["epochs"][0]
-        assert found["train_loss"] == pytest.approx(wanted["train_loss"], rel=1e-4)
-        losses[network["name"]] = found["train_loss"]
-    assert losses["plain20"] != pytest.approx(losses["resnet20"], rel=1e-2)
+        (trained,) = epochs.epoch(side, state, *parts, "torch").history
+        wanted[network["name"]] = trained["train_loss"]
+        losses[network["name"]] = network["epochs"][0]["train_loss"]
+    # A thousand times nearer to its own than the two are to each other, which is far enough.
+    between = abs(wanted["plain20"] - wanted["resnet20"])
+    assert between > 0.01 * wanted["resnet20"]
+    for name, loss in losses.items():
+        assert abs(loss - wanted[name]) < between / 1000, name
 
 
 def test_killed_and_begun_again_it_is_the_run_that_was_not(

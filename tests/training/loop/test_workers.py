@@ -116,6 +116,7 @@ def two(
     return request.param, states
 
 
+@pytest.mark.numerical
 def test_two_workers_are_one(single: dict[str, State], two: tuple[str, dict[str, State]]) -> None:
     framework, states = two
     assert [line["epoch"] for line in states[""].history] == [1, 2]

@@ -292,6 +292,7 @@ class Biased(torch.nn.Module):
     ("dialect", "name"),
     [("keras", "resnet50_v1"), ("keras-first", "resnet50_keras"), ("caffe", "resnet50_caffe")],
 )
+@pytest.mark.numerical
 def test_folded_weights_compute_what_the_source_does(dialect: str, name: str) -> None:
     """In float64 against a model that has the biases, the epsilon and the factors themselves."""
     tensors = {key: array.astype(np.float64) for key, array in drawn(dialect, name).items()}
