@@ -1,6 +1,6 @@
-"""Every layer's name, size and parameters, from the tables of ``arch_rows`` and ``classic_rows``.
+"""Every layer's name, size and parameters, from the tables of ``resnet_rows`` and ``classic_rows``.
 
-A ResNet's layers are made in ``residual``, a classic network's in ``classic``. Shapes are Paddle's:
+A ResNet's layers are made in ``resnet``, a classic network's in ``classic``. Shapes are Paddle's:
 a linear weight is [in, out]. Standard library only.
 """
 

@@ -21,7 +21,7 @@ class Step:
     """One layer of a row; a convolution's batch norm is none of them."""
 
     name: str
-    kind: str  # a kind of arch_layers.Layer, but for batch_norm and block
+    kind: str  # a kind of layer.Layer, but for batch_norm and block
     out: int = 0  # channels; 0: as many as come in
     kernel: int = 1
     stride: int = 1

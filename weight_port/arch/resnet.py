@@ -1,4 +1,4 @@
-"""The layers of a ResNet, from its row in ``arch_rows``; see ``arch``, which asks.
+"""The layers of a ResNet, from its row in ``resnet_rows``; see ``arch``, which asks.
 
 Layer and parameter names are those of the Paddle 1.x ResNets (PaddleClas
 ``release/static:ppcls/modeling/architectures/resnet.py``, ``resnet_vd.py``); the networks are

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weight_port.errors import WeightPortError
-from weight_port.formats.table import FORMATS
+from weight_port.formats.table import FORMATS, holds_metadata
 from weight_port.storage import digest
 from weight_port.terminal import progress, say, say_json
 
@@ -39,7 +39,8 @@ class Task:
 
     def run(self) -> dict[str, Any]:
         """Convert; returns what was done. Raises WeightPortError and OSError."""
-        sha256 = digest.start(self.source, self.destination)  # while NumPy is being imported
+        # While NumPy is being imported.
+        sha256 = digest.start(self.source) if holds_metadata(self.destination.name) else None
         from weight_port.conversion.convert_file import convert_file
 
         done = convert_file(

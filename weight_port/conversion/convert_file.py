@@ -13,10 +13,9 @@ from weight_port.dialects.keys import DIALECTS
 from weight_port.errors import DestinationError, MismatchError
 from weight_port.formats.contents import Tensors
 from weight_port.formats.files import Checkpoint, format_to_write, open_checkpoint, write
-from weight_port.formats.table import WRITABLE
-from weight_port.storage import phases
+from weight_port.formats.table import WRITABLE, holds_metadata
+from weight_port.storage import digest, phases
 from weight_port.storage.digest import Digest
-from weight_port.storage.digest import start as start_digest
 
 RAW = "raw"  # no dialect: names and bytes as they are in the source
 # Formats without names of their own: the files' names, or their order, are those of variables.
@@ -63,7 +62,8 @@ def convert_file(
     """
     destination = Path(destination)
     _check_holds(destination, to)
-    sha256 = sha256 or start_digest(Path(source), destination)
+    if sha256 is None and holds_metadata(destination.name):
+        sha256 = digest.start(Path(source))
     phases.begin(phases.READ)
     checkpoint = open_checkpoint(source)
     phases.begin(phases.RENAME)

@@ -1,7 +1,7 @@
 """What a state dict can't show: where two dialects' models compute different things, and why.
 
 Names and shapes can match in full while the outputs differ. What is known of each library's
-models stands in the rows of ``arch`` and ``dialect_rows``; here they are compared. Standard
+models stands in the rows of ``arch`` and ``dialects.rows``; here they are compared. Standard
 library only.
 """
 

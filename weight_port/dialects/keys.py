@@ -1,4 +1,4 @@
-"""Every key of an architecture in a dialect: the rows of ``dialect_rows`` applied to ``arch``."""
+"""Every key of an architecture in a dialect: the rows of ``rows`` applied to ``arch``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Paddle's combined parameter file: ``.pdiparams``, 1.x's ``__params__``.
 
-The records of ``records.py`` one after another, in the order of the sorted variable names and
+The records of ``paddle1.py`` one after another, in the order of the sorted variable names and
 without the names themselves (``paddle/phi/kernels/save_combine_kernel.h``,
 ``python/paddle/static/io.py``). The names come from the program beside the file, or, where there
 is none, from the one architecture whose variables have these shapes in this order.

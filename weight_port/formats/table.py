@@ -69,6 +69,11 @@ def by_name(name: str) -> Format | None:
     return next((row for suffix, row in SUFFIXES.items() if name.endswith(suffix)), None)
 
 
+def holds_metadata(name: str) -> bool:
+    """Whether a file of this name has room for what is said of its tensors: the source's digest."""
+    return by_name(name) is SAFETENSORS
+
+
 def by_content(head: bytes, name: str) -> Format | None:
     """The format that a file's first bytes show, None where they show none of ours."""
     if head.startswith(b"PK\x03\x04"):

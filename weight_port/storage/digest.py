@@ -7,7 +7,6 @@ import threading
 from pathlib import Path
 
 from weight_port.errors import FormatError, WeightPortError
-from weight_port.formats.table import SAFETENSORS, by_name
 from weight_port.storage.disk import map_bytes
 
 
@@ -40,8 +39,6 @@ class Digest:
         return self._value
 
 
-def start(source: Path, destination: Path) -> Digest | None:
-    """The digest of ``source``, soon; None where no file holds it, or will hold it."""
-    if by_name(destination.name) is not SAFETENSORS or not source.is_file():
-        return None
-    return Digest(source)
+def start(source: Path) -> Digest | None:
+    """The digest of ``source``, soon; None where it is no file of its own (a folder, a member)."""
+    return Digest(source) if source.is_file() else None

@@ -219,7 +219,7 @@ def test_a_target_whose_commands_an_older_record_has_not_is_left_out() -> None:
     made = make_record()
     made["commands"] = [row for row in made["commands"] if row["name"] != PYTHON_ALONE]
     assert set(reached(make_record())) - set(reached(made)) == {HELP}
-    assert HELP in port_table.render(made, "simple")
+    assert HELP in kinds.render(made, "simple")
 
 
 def test_targets_are_withheld_below_five_processes_and_from_failures() -> None:
