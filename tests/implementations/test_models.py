@@ -147,6 +147,15 @@ def reference_pair_torch(name: str) -> tuple[torch.nn.Module, torch.nn.Module]:
     return model, reference
 
 
+def undrawn_paddle(name: str, num_classes: int = 1000) -> paddle.nn.Layer:
+    """The network with zeros, which a test replaces: drawing weights is most of a build."""
+    with pytest.MonkeyPatch.context() as patched:
+        zeros = paddle.nn.initializer.Constant(0.0).forward
+        for drawn in (paddle.nn.initializer.Normal, paddle.nn.initializer.Uniform):
+            patched.setattr(drawn, "forward", lambda _, *given, **named: zeros(*given, **named))
+        return paddle_impl.MODELS[name](num_classes)
+
+
 def paddle_reference(name: str) -> paddle.nn.Layer:
     """The network as paddle.vision builds it; it has no function for ResNeXt-101 32x8d."""
     if name == "resnext101_32x8d":
@@ -199,7 +208,7 @@ def test_pytorch_impl_is_torchvision_bit_for_bit(name: str, training: bool) -> N
 @pytest.mark.parametrize(("name", "training"), BITWISE)
 def test_paddle_impl_is_paddle_vision_bit_for_bit(name: str, training: bool) -> None:
     reference = paddle_reference(name)
-    model = paddle_impl.MODELS[name]()
+    model = undrawn_paddle(name)
     paddle_impl.load_weights(model, paddle_state(reference))
     for side in (model, reference):
         side.train() if training else side.eval()
@@ -271,7 +280,7 @@ def evaluated_pair(name: str) -> tuple[torch.nn.Module, paddle.nn.Layer]:
 def float64_pair(name: str) -> tuple[torch.nn.Module, paddle.nn.Layer]:
     """The same weights in both frameworks, and the same epsilon: Paddle keeps it as a float32."""
     torch.manual_seed(0)
-    model, mirror = pytorch_impl.MODELS[name](num_classes=5), paddle_impl.MODELS[name](5)
+    model, mirror = pytorch_impl.MODELS[name](num_classes=5), undrawn_paddle(name, 5)
     paddle_impl.load_weights(mirror, torch_state(model))
     mirror.to(dtype="float64")
     for module in model.modules():
