@@ -110,11 +110,11 @@ def test_the_sums_are_of_what_was_seen() -> None:
     """Not of the table: a module with other parameters shows."""
     layers = {layer.path: layer for layer in arch.layers("resnet18")}
     seen = {
-        path: summaries.Seen((1, layer.out_channels, 7, 7)[: 2 if path == "fc" else 4],
+        path: summaries.Ran((1, layer.out_channels, 7, 7)[: 2 if path == "fc" else 4],
                              sum(math.prod(p.shape) for p in layer.parameters))
         for path, layer in layers.items()
     }  # fmt: skip
-    more = {**seen, "fc": summaries.Seen((1, 1000), 512 * 1000 + 1000 + 5)}
+    more = {**seen, "fc": summaries.Ran((1, 1000), 512 * 1000 + 1000 + 5)}
     one, two = (summaries.text("resnet18", modules, "x") for modules in (seen, more))
     count = re.compile(r"([\d,]+) trainable")
     values = [int(count.search(said)[1].replace(",", "")) for said in (one, two)]

@@ -136,7 +136,7 @@ def test_a_file_is_mapped_once_until_it_changes(tmp_path) -> None:
 def test_the_digest_and_the_reader_share_it(tmp_path) -> None:
     path = save(tmp_path / "x.pdparams", big(1))
     started = digest.Digest(path)
-    assert len(started.result()) == digest.LENGTH
+    assert len(started.result()) == digest.Digest.length
     path.unlink()
     with pytest.raises(weight_port.FormatError, match="can't be read: No such file"):
         digest.Digest(path).result()
