@@ -85,7 +85,7 @@ def test_a_disk_full_at_every_step_is_an_error_and_leaves_nothing(tmp_path, name
     rows, new, said = stopped(tmp_path, name, "full", how)
     assert len(rows) > 5
     for row in rows:
-        assert (row["status"], row["left"]) == (1, 0)
+        assert (row["status"], row["left"]) == (2, 0)
         assert row["there"] in ("old", new)
     # The last step is on the folder's own entry: the new destination is complete by then.
     assert [row["there"] for row in rows[:-1]] == ["old"] * (len(rows) - 1)
