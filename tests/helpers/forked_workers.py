@@ -9,40 +9,28 @@ are real processes.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import gc
-import importlib
 import json
 import os
-import runpy
 import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests import ROOT
+from tests.helpers import fork_server
+
 FRAMEWORKS = ("torch", "paddle")
 PRELOADED = {name: name for name in FRAMEWORKS}  # what a server imports
-# What a worker imports later: torch's first optimizer takes 2.4 s for it.
-TRAINING = ("training.loop.side_torch", "parity.workers.worker_torch",
-            "benchmarks.experiments.train.worker_torch")  # fmt: skip
-LATER = dict.fromkeys(TRAINING, "torch._dynamo")
 START = [sys.executable, "-W", "ignore", "-m"]
 SERVERS = 4  # at a time, each with a framework in memory
-MESSAGE = struct.Struct("i")  # first the fork's process id, then its exit status
 # A fork of a process that has seen a GPU can't use it.
 POSSIBLE = hasattr(os, "pidfd_open") and not Path("/dev/nvidiactl").exists()
-
-
-# -- in the tests' process
 
 
 class Server:
@@ -53,7 +41,7 @@ class Server:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the server)
         with theirs:
             self._process = subprocess.Popen(
-                [*START, __spec__.name, PRELOADED[framework]], env=environment, cwd=ROOT,
+                [*START, fork_server.__name__, PRELOADED[framework]], env=environment, cwd=ROOT,
                 stdin=theirs, stdout=self._log, stderr=self._log, start_new_session=True,
             )  # fmt: skip
 
@@ -89,10 +77,10 @@ class Forked:
         """Wait for the next message; returns whether there was one."""
         if not select.select([self._channel], [], [], timeout)[0]:
             return False
-        message = self._channel.recv(MESSAGE.size)
+        message = self._channel.recv(fork_server.MESSAGE.size)
         if not message:
             raise RuntimeError(f"the fork server has ended: {self._server.log()}")
-        (value,) = MESSAGE.unpack(message)
+        (value,) = fork_server.MESSAGE.unpack(message)
         if self._pid is None:
             self._pid = value
         else:
@@ -174,77 +162,3 @@ class Subprocess:
         """End all servers."""
         while self._servers:
             self._servers.popitem()[1].close()
-
-
-# -- in the server
-
-
-def serve(module: str) -> None:
-    """Import a module, and fork for every request that comes on stdin, until it closes."""
-    control = socket.socket(fileno=os.dup(0))
-    importlib.import_module(module)
-    forks: dict[int, tuple[int, socket.socket]] = {}
-    while True:
-        for ready in select.select([control.fileno(), *forks], [], [])[0]:
-            if ready != control.fileno():
-                _tell(ready, *forks.pop(ready))
-                continue
-            request, streams, _, _ = socket.recv_fds(control, 1 << 20, 4)
-            if not request:
-                return
-            pid, channel = _fork(json.loads(request), streams)
-            forks[os.pidfd_open(pid)] = pid, channel
-
-
-def _tell(descriptor: int, pid: int, channel: socket.socket) -> None:
-    """Send how a fork has ended."""
-    os.close(descriptor)
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    with channel, contextlib.suppress(BrokenPipeError):  # nobody may wait for it any more
-        channel.send(MESSAGE.pack(status))
-
-
-def _fork(request: list[str], descriptors: list[int]) -> tuple[int, socket.socket]:
-    *streams, channel = descriptors
-    with contextlib.suppress(Exception):  # the fork will say what is wrong with it
-        for module in (request[1], LATER.get(request[1], request[1])):
-            importlib.import_module(module)  # for what it imports: once, and not in every fork
-    gc.freeze()  # a collection in the fork would touch, and so copy, all that was imported
-    pid = os.fork()  # ends the threads of NumPy's OpenBLAS, which starts them again when it needs
-    if pid == 0:
-        for number, stream in enumerate(streams):
-            os.dup2(stream, number)
-        os.closerange(3, max(descriptors) + 1)
-        os._exit(_run(*request))
-    assert len(os.listdir("/proc/self/task")) == 1, "the fork has lost a thread"
-    for stream in streams:
-        os.close(stream)
-    told = socket.socket(fileno=channel)
-    told.send(MESSAGE.pack(pid))
-    return pid, told
-
-
-def _run(folder: str, module: str, *arguments: str) -> int:
-    """``python -m module`` with arguments in a folder; returns the exit status."""
-    os.chdir(folder)
-    sys.path[0], sys.argv = folder, [module, *arguments]
-    sys.modules.pop(module, None)
-    status: Any = 1
-    try:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
-        status = 0
-    except SystemExit as end:
-        status = end.code or 0
-        if isinstance(status, str):
-            print(status, file=sys.stderr)
-            status = 1
-    except BaseException:
-        traceback.print_exc()
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    return int(status)
-
-
-if __name__ == "__main__":
-    serve(sys.argv[1])
