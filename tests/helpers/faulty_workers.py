@@ -43,6 +43,6 @@ FAULTS = {"unweighted": unweighted, "same images": same_images, "alone": alone}
 
 if __name__ == "__main__":
     framework, fault = os.environ["FAULT"].split(":")
-    module = importlib.import_module(f"training.{framework}_side")
+    module = importlib.import_module(f"training.loop.side_{framework}")
     side = getattr(module, f"{framework.title()}Side")
     raise SystemExit(tasks.main(FAULTS[fault](side)))
