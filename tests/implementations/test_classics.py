@@ -440,20 +440,20 @@ def test_both_frameworks_agree_in_training_too(tmp_path: Path, name: str) -> Non
     modes = ("train",) if large else ("eval", "train")
     asked = Options(("float64",), modes, isolate=not large, backward=True, steps=1 + (not large))
     report = run(one, asked)
-    assert report.passed, [f.section.title for f in report.found if not f.passed]
-    kinds = {(found.section.kind, found.section.mode) for found in report.found}
+    assert report.passed, [f.section.title for f in report.results if not f.passed]
+    kinds = {(found.section.kind, found.section.mode) for found in report.results}
     wanted = {"forward", "gradients", "training"} | (set() if large else {"isolated"})
     assert kinds >= {(kind, "train") for kind in wanted}
     heads = {layer.name for layer in arch.layers(name) if layer.head and layer.parameters}
-    for found in report.found:
+    for found in report.results:
         seen = {output.layer for output in found.section.outputs}
         assert heads <= seen if found.section.mode == "train" else heads.isdisjoint(seen)
-    logits = [f for f in report.found if f.section.kind == "forward"]
+    logits = [f for f in report.results if f.section.kind == "forward"]
     assert all(found.outputs[-1].relative_l2 <= 1e-13 for found in logits)
 
 
 def test_a_network_of_one_size_says_so(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="lenet5: takes images of 28 pixels alone, not 64"):
+    with pytest.raises(UsageError, match="lenet5: takes images of 28 pixels only, not 64"):
         subject("lenet5", Given(size=64), tmp_path, lambda _: None)
 
 

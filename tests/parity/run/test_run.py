@@ -144,7 +144,7 @@ def test_float64_is_equal_to_rounding(run: Callable[..., Any]) -> None:
     done = run(*words)
     assert done.returncode == 0, done.stdout + done.stderr
     effect = run.record()["own_epsilon_effect"]
-    assert f"(its own would be {effect:.1e} away)" in done.stdout
+    assert f"(its own 1e-05 would move the float64 logits by {effect:.1e})" in done.stdout
     assert effect > 1000 * FLOAT64.logits
     sections = by_title(run.record())
     worst = {
@@ -310,12 +310,12 @@ def test_calibrated_weights_depend_on_the_seed_and_the_images_alone(
     checkpoint: Path, photographs: Path, tmp_path: Path
 ) -> None:
     batch = images.batch([photographs], SIDE)
-    again, other, torch = (tmp_path / name for name in ("a.pdparams", "b.pdparams", "c.pth"))
+    again, other, in_torch = (tmp_path / name for name in ("a.pdparams", "b.pdparams", "c.pth"))
     seeded.make("resnet18", batch, again, num_classes=512)
     seeded.make("resnet18", batch, other, num_classes=512, seed=1)
-    seeded.make("resnet18", batch, torch, num_classes=512, framework="torch")
+    seeded.make("resnet18", batch, in_torch, num_classes=512, framework="torch")
     first, second, third = (
-        weight_port.convert(weight_port.read(path), to="paddle1") for path in (again, other, torch)
+        weight_port.convert(weight_port.read(path), to="paddle1") for path in (again, other, in_torch)
     )
     kept = weight_port.convert(weight_port.read(checkpoint), to="paddle1")
     assert all(np.array_equal(first[name], kept[name]) for name in kept)
@@ -323,7 +323,7 @@ def test_calibrated_weights_depend_on_the_seed_and_the_images_alone(
     assert np.array_equal(third["conv1_weights"], kept["conv1_weights"])
     # torch's running variance is the unbiased one, Paddle's the biased: n / (n - 1) apart.
     count = 3 * (SIDE // 2) ** 2
-    weight, pixels = (torch.from_numpy(a).double() for a in (kept["conv1_weights"], batch))
+    weight, pixels = (torch.tensor(a.astype(np.float64)) for a in (kept["conv1_weights"], batch))
     output = torch.nn.functional.conv2d(pixels, weight, stride=2, padding=3)
     exact = output.var((0, 2, 3), correction=0).numpy()
     biased = third["bn_conv1_variance"] * ((count - 1) / count)
