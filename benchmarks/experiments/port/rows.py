@@ -87,10 +87,12 @@ def _judge(target: Target, sides: Sequence[stats.Processes]) -> Row:
     top, *terms = (stats.pooled_median(side) for side in sides)
     limit = _limit(target, terms)
     low, high = _interval(target, sides)
+    factor, bottom = target.terms[0] if len(target.terms) == 1 else (None, None)
     right, wrong = (low > 1, high < 1) if target.at_least else (high < 1, low > 1)
     return {
         "top": target.top,
-        "terms": [{"factor": factor, "command": command} for factor, command in target.terms],
+        "bottom": bottom,  # the one command that it is set against, and its factor; or none
+        "factor": factor,
         "target": target.shown,
         "at_least": target.at_least,
         "seconds": top,

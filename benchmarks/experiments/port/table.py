@@ -27,17 +27,16 @@ COMMANDS = (
 
 def _what(row: Row) -> str:
     """What is set against what: one command's time against another's, or against a sum."""
-    terms = row.get("terms", ())
-    return f"{row['top']} / {terms[0]['command']}" if len(terms) == 1 else str(row["top"])
+    return f"{row['top']} / {row['bottom']}" if row.get("bottom") else str(row["top"])
 
 
 def _measured(row: Row) -> str:
     """Bytes; or a ratio with its interval; or, against a sum of several, both sides' seconds."""
     if row.get("seconds") is None:
         return f"{(row['peak_bytes'] or 0) / 1e6:.0f} MB"
-    if len(row["terms"]) > 1:
+    if row["factor"] is None:
         return f"{row['seconds']:.3f} s of {row['limit']:.3f} s"
-    share, low, high = (row[key] * row["terms"][0]["factor"] for key in ("share", "low", "high"))
+    share, low, high = (row[key] * row["factor"] for key in ("share", "low", "high"))
     return f"{share:.2f} × ({low:.2f} to {high:.2f})"
 
 

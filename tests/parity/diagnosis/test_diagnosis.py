@@ -156,7 +156,7 @@ def test_no_output_and_no_difference_are_no_cause() -> None:
     for outputs in right()[1]["res2a"], right()[1]["res2a"].copy():
         found = diagnose(case_of("res2a", outputs))
         assert found.cause == "unknown"
-        assert "what was found to differ is their dtype" in found.sentence
+        assert "so what differs is their dtype" in found.sentence
     with pytest.raises(KeyError):
         diagnose(case_of("res9a", right()[1]["res2a"]))
 

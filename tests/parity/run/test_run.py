@@ -315,7 +315,8 @@ def test_calibrated_weights_depend_on_the_seed_and_the_images_alone(
     seeded.make("resnet18", batch, other, num_classes=512, seed=1)
     seeded.make("resnet18", batch, in_torch, num_classes=512, framework="torch")
     first, second, third = (
-        weight_port.convert(weight_port.read(path), to="paddle1") for path in (again, other, in_torch)
+        weight_port.convert(weight_port.read(path), to="paddle1")
+        for path in (again, other, in_torch)
     )
     kept = weight_port.convert(weight_port.read(checkpoint), to="paddle1")
     assert all(np.array_equal(first[name], kept[name]) for name in kept)
