@@ -95,7 +95,7 @@ def test_what_a_value_feels_is_its_receptive_field(name: str) -> None:
     size = 2 * field[last] if not row.fixed else row.size
     model = narrow(pytorch_impl, name, include_top=False).double().eval()
     for parameter in model.parameters():
-        torch.nn.init.constant_(parameter, 0.01)
+        torch.nn.init.constant_(parameter, 0.01).requires_grad_(False)
     images = torch.rand(1, row.in_channels, size, size, dtype=torch.float64).requires_grad_()
     found = model(images)
     middle = found.shape[2] // 2

@@ -317,10 +317,10 @@ def test_receptive_fields_are_where_a_pixel_is_felt(name: str) -> None:
 
     network = pytorch_impl.MODELS[name](include_top=False).double().eval()
     for parameter in network.parameters():
-        torch.nn.init.constant_(parameter, 1e-2)
+        torch.nn.init.constant_(parameter, 1e-2).requires_grad_(False)
     if not arch.ARCHITECTURES[name].cifar:
         network.pool1 = torch.nn.AvgPool2d(3, 2, 1)  # a maximum feels one pixel of its window
-    size = 512 if name == "resnet50_v1" else 480
+    size = {"resnet50_v1": 512, "resnet20": 128}.get(name, 480)
     images = torch.zeros(1, 3, size, size, dtype=torch.float64, requires_grad=True)
     maps = network(images + 1)
     middle = maps.shape[2] // 2
