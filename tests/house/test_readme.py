@@ -62,6 +62,9 @@ def here(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
         with pytest.MonkeyPatch.context() as patched:
             patched.chdir(folder)
             patched.setattr(sys, "argv", [module, *arguments])
+            for name in (module, f"{module}.__main__"):  # as in a process that begins with it
+                if not hasattr(sys.modules.get(name), "__path__"):
+                    patched.delitem(sys.modules, name, raising=False)
             runpy.run_module(module, run_name="__main__", alter_sys=True)
 
     return commands.run(main, *words)

@@ -63,12 +63,14 @@ def exact(oracle, ported) -> np.ndarray:
     return torch_softmax(copy.deepcopy(ported).double(), oracle.images.astype(np.float64))
 
 
+LONGEST_SUM = 3 * 3 * 512  # products of a value in the last stage's convolutions
+
 at_depth_50 = pytest.mark.parametrize("oracle", [50], indirect=True, ids=str)
 
 
 def check_softmax(ours: np.ndarray, theirs: np.ndarray, exact: np.ndarray) -> None:
     assert ours.dtype == theirs.dtype == np.float32
-    assert excess(ours, theirs, exact) <= 1
+    assert excess(ours, theirs, exact, terms=LONGEST_SUM) <= 1
     np.testing.assert_array_equal(ours.argmax(axis=1), theirs.argmax(axis=1))
 
 

@@ -359,7 +359,7 @@ def test_what_would_exhaust_the_interpreter_is_an_error(tmp_path, name: str) -> 
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=environment, timeout=120
     )
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == 2, done.stderr
     assert done.stderr.startswith(f"weight-port: {path}: ")
     assert "Traceback" not in done.stderr
     assert len(done.stderr) < 1000
