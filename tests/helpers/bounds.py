@@ -24,6 +24,7 @@ def excess(
     exact: np.ndarray,
     precision: str = "float32",
     terms: int = 0,
+    condition: float = 1.0,
 ) -> float:
     """How much further apart two results are than their own rounding explains: up to 1, or more.
 
@@ -34,7 +35,8 @@ def excess(
     after the other they are off by about sqrt(terms) roundings, and in blocks by a few (Higham,
     "Accuracy and Stability of Numerical Algorithms", 2002, section 4.2).
 
-    The smaller error must be within parity's outer bound, or ``exact`` is something else. The
+    The smaller error must be within parity's outer bound, or ``exact`` is something else; within
+    ``condition`` times the bound, for what is so many times more sensitive than logits are. The
     relative L2 difference is judged, and the largest one, which a single wrong element does not
     get past. Infinite where shapes differ or a value is not finite.
     """
@@ -50,7 +52,7 @@ def excess(
         pairs = ((first, second), (first, right), (second, right))
         apart, *errors = (np.linalg.norm(a - b, order) / whole for a, b in pairs)
         allowed = max(FACTOR, math.sqrt(terms)) * max(row.epsilon, min(errors))
-        ratios += [apart / allowed, min(errors) / row.logits]
+        ratios += [apart / allowed, min(errors) / (condition * row.logits)]
     return float(max(ratios))
 
 

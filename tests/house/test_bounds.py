@@ -82,6 +82,15 @@ def test_long_sums_may_be_rounded_in_one_order_or_another() -> None:
     assert excess(precise, coarse, EXACT, terms=9) > 1  # never less than the usual multiple
 
 
+def test_what_is_more_sensitive_than_logits_may_be_further_from_float64() -> None:
+    """By so many times and no more; how far apart the two may be stays as it is."""
+    one, other = EXACT * (1 + 2e-4), EXACT * (1 + 2.1e-4)
+    assert excess(one, other, EXACT) > 1
+    assert excess(one, other, EXACT, condition=3) <= 1
+    assert excess(one, other, EXACT, condition=1.5) > 1
+    assert excess(one, EXACT * 1.01, EXACT, condition=3) > 1
+
+
 def test_coarser_precisions_round_more() -> None:
     half = rounded(1, 1e-2), rounded(2, 1e-2)
     assert excess(*half, EXACT, "bfloat16") <= 1
