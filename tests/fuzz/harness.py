@@ -10,8 +10,10 @@ import contextlib
 import time
 import tracemalloc
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
+import weight_port
 from weight_port import recognise
 from weight_port.errors import DialectError, FormatError, WeightPortError
 from weight_port.formats import locate
@@ -30,6 +32,13 @@ RATIO = 10  # bytes of memory to a byte of the input
 # and one opcode makes it), and the 4 MiB that any file may take (``contents.ALWAYS_ALLOWED``).
 CONSTANT = 6 << 20
 LONGEST_MESSAGE = 2_000  # characters of an error
+
+# A reader loads its format's module, ml_dtypes and others when it first needs them. Here they are
+# loaded before: their code is no memory of a file's, and atheris looks at what it sees imported.
+for _module in Path(weight_port.__file__).parent.glob("formats/*.py"):
+    import_module(f"weight_port.formats.{_module.stem}".removesuffix(".__init__"))
+for _name in ("ml_dtypes", "hashlib", "json", "tempfile", "weight_port.dialects.paddle_variables"):
+    import_module(_name)
 
 Read = Callable[[bytes], list[Contents]]
 
