@@ -132,8 +132,10 @@ def test_cells_of_several_values_are_spoilt_by_each_of_them() -> None:
         (tables_of("port")[1], "limit"),
     ):
         rows = [dict(row) for row in table.rows]
-        last = max(n for n, row in enumerate(rows) if row.get(key) is not None)
-        rows[last][key] *= 2
+        spoilt = [row for row in rows if row.get(key) is not None]
+        assert spoilt
+        for row in spoilt:
+            row[key] *= 2
         assert not gives(table, rows), key
 
 
