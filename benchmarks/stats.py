@@ -25,6 +25,7 @@ PERCENTILES = (90, 95, 99)
 # "Determination of sample sizes for setting tolerance limits". So 30, 60 and 300 samples.
 MIN_ABOVE = 3
 REPLICATES = 1000  # of a bootstrap: Efron & Tibshirani (1993), chapter 13, for percentile intervals
+CONFIDENCE = 0.95  # of every interval
 UNSTABLE = 0.10  # relative standard deviation, and IQR over median
 EXTREME = 0.50  # distance of the smallest or largest sample from the median, over the median
 LAUNCH_BOUND = 0.8  # enqueue time over device time
@@ -198,9 +199,6 @@ def _welch(top: np.ndarray[Any, Any], bottom: np.ndarray[Any, Any]) -> float:
         (v / total) ** 2 / (len(s) - 1) for v, s in zip(variances, (top, bottom), strict=True)
     ]
     return student(1 / sum(shares)) * math.sqrt(total)
-
-
-CONFIDENCE = 0.95  # of every interval
 
 
 @cache

@@ -12,6 +12,7 @@ from parity.workers import launch
 
 __all__ = ["Record", "RecordError", "context", "reason", "schema", "version"]
 
+_EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 # Variables that can change a speed. The allocator's are the user's to set, the same on both sides:
 # they took torch from 2264 to 1371 ms at batch 32 on a two-core CPU.
 _TELLING = (
@@ -32,9 +33,6 @@ def context(
         "frameworks": dict(frameworks),
         "environment": {k: v for k, v in sorted(environment.items()) if k.startswith(_TELLING)},
     }
-
-
-_EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 
 
 def schema(experiment: str) -> Path:

@@ -11,6 +11,7 @@ from benchmarks import stats
 from benchmarks.experiments.port.cases import ANONYMOUS, TARGETS, Target
 from benchmarks.records.record import Record
 
+MAX_REST = 0.1  # of a conversion's time may be in none of its parts
 Row = dict[str, Any]
 Times = dict[str, list[np.ndarray[Any, Any]]]  # command -> one array of seconds per process
 
@@ -119,9 +120,6 @@ def worst(record: Mapping[str, Any]) -> Row:
     most = max(entries, key=lambda entry: entry["peak_bytes"] or 0)
     good = all(entry["error"] is None and entry["peak_bytes"] < ANONYMOUS for entry in entries)
     return {**most, "pairs": len(entries), "reached": "yes" if good else "no"}
-
-
-MAX_REST = 0.1  # of a conversion's time may be in none of its parts
 
 
 def unsound(record: Record) -> list[str]:
