@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks import kinds
 from benchmarks.experiments.port import table as port_table
-from benchmarks.readme import speeds
+from benchmarks.readme import gpu, speeds
 from benchmarks.readme.speeds import RESULTS, SPEED, github, read
 from benchmarks.records.tables import grid
 from benchmarks.report import pictures
@@ -139,6 +139,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "ratios": speeds.ratio_table,
     "network-speeds": speeds.network_speeds,
     "machine": speeds.machine,
+    "gpu-speed": gpu.speed_table,
+    "gpu-machine": gpu.machine,
+    "gpu-parity": gpu.parity_table,
     "rungs": speeds.rungs_table,
     "rung-ratios": speeds.rung_ratios,
     "rung-machine": speeds.rung_machine,
