@@ -15,6 +15,7 @@ from pathlib import Path
 
 import weight_port
 from weight_port import recognise
+from weight_port.dialects import paddle_variables
 from weight_port.errors import DialectError, FormatError, WeightPortError
 from weight_port.formats import locate
 from weight_port.formats.contents import Contents
@@ -39,6 +40,9 @@ for _module in Path(weight_port.__file__).parent.glob("formats/*.py"):
     import_module(f"weight_port.formats.{_module.stem}".removesuffix(".__init__"))
 for _name in ("ml_dtypes", "hashlib", "json", "tempfile", "weight_port.dialects.paddle_variables"):
     import_module(_name)
+# The layers of every network are built when a file is none of the likely ones, and kept.
+with contextlib.suppress(WeightPortError):
+    paddle_variables.name_by_shapes([(0,)] * 320, "")
 
 Read = Callable[[bytes], list[Contents]]
 

@@ -47,7 +47,12 @@ def file_format(file: File) -> Format:
 
 
 def inside(folder: Folder) -> tuple[Format, File | Folder]:
-    """What a folder holds: one checkpoint, or the variable files of Paddle 1.x."""
+    """What a folder holds: one checkpoint, or the variable files of Paddle 1.x.
+
+    A folder with torch's ``data.pkl`` is an archive that was unpacked.
+    """
+    if "data.pkl" in folder.files and Path(folder.where).is_dir():
+        return table.PTH, folder
     indexes = [file for name, file in folder.files.items() if name.endswith(table.SHARDED.suffixes)]
     checkpoints = indexes or _checkpoints(folder)
     if len(checkpoints) > 1:

@@ -8,10 +8,11 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from weight_port.errors import DAMAGE, DestinationError, FormatError, UnsafeFileError, shown
-from weight_port.formats.contents import NESTED, Contents, check_total
+from weight_port.formats.contents import NESTED, Contents, check_total, no_tensors_note
 from weight_port.pickles import writer as op
-from weight_port.pickles.arrays import NUMPY_GLOBALS, PendingArray, encode_into, plain_dict
-from weight_port.pickles.reader import Reader
+from weight_port.pickles.arrays import NUMPY_GLOBALS, PendingArray, encode_into
+from weight_port.pickles.reader import Reader, left_out_note
+from weight_port.pickles.values import kind_of
 from weight_port.storage.buffers import BFLOAT16, dtype_called, raw_bytes
 from weight_port.storage.scratch import Scratch
 from weight_port.storage.sources import File
@@ -44,7 +45,6 @@ GLOBALS = {
     ("builtins", "eval"): _lod_tensor,
     ("__builtin__", "tuple"): _named_tensor,  # as protocol 2 spells it
     ("__builtin__", "eval"): _lod_tensor,
-    ("collections", "OrderedDict"): plain_dict,
 }
 
 
@@ -67,9 +67,9 @@ def read(file: File) -> Contents:
     for a pickle that is more than data, FormatError for one that holds no tensors by name.
     """
     data = file.load()
-    value = _unpickle(data, file.where)
+    value, left_out = _unpickle(data, file.where)
     if not isinstance(value, dict):
-        raise FormatError(f"{file.where}: holds a {type(value).__name__}, not tensors by name")
+        raise FormatError(f"{file.where}: holds a {kind_of(value)}, not tensors by name")
     key = next((k for k in NESTED if isinstance(value.get(k), dict)), None)
     notes = []
     if key is not None:
@@ -89,17 +89,15 @@ def read(file: File) -> Contents:
     halves = sum(array.dtype.name == BFLOAT16 for array in tensors.values())
     if halves:
         notes.append(f"{halves} of 16-bit integers read as bfloat16, as paddle.load does")
-    if others:
-        some = ", ".join(others[:4]) + (" …" if len(others) > 4 else "")
-        notes.append(f"left out {len(others)} that are no tensors: {some}")
-    return Contents(tensors, tuple(notes))
+    return Contents(tensors, (*notes, *no_tensors_note(others), *left_out_note(left_out)))
 
 
-def _unpickle(data: memoryview, where: str) -> Any:
+def _unpickle(data: memoryview, where: str) -> tuple[Any, tuple[str, ...]]:
     with Scratch(len(data)) as scratch:
         allowed = {**GLOBALS, ("_codecs", "encode"): encode_into(scratch)}
         try:
-            return Reader(data, allowed, where).read()
+            reader = Reader(data, allowed, where)
+            return reader.read(), tuple(reader.left_out)
         except OSError as error:
             raise FormatError(
                 f"{where}: of pickle protocol 2 or 3, whose tensors are decoded into a temporary "
@@ -132,7 +130,7 @@ class _Found:
             elif isinstance(item, dict) and item and key != NAME_TABLE:
                 self.collect(item, f"{prefix}{key}/")
             else:
-                self.others.append(f"{prefix}{key} ({type(item).__name__})")
+                self.others.append(f"{prefix}{key} ({kind_of(item)})")
         self._join(tensors, slices, prefix)
         if clash := self.tensors.keys() & tensors.keys():
             raise ValueError(f"two tensors are called {shown(min(clash))}")

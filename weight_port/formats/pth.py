@@ -8,18 +8,22 @@ after another and then the storages. Both are read; ``pth_writer`` writes the zi
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from weight_port.errors import DAMAGE, FormatError, shown
-from weight_port.formats.contents import NESTED, Contents, check_total
-from weight_port.pickles.arrays import NUMPY_GLOBALS, PendingArray, plain_dict
-from weight_port.pickles.reader import Global, Reader
+from weight_port.formats.contents import NESTED, Contents, check_total, no_tensors_note
+from weight_port.pickles import modules
+from weight_port.pickles.arrays import NUMPY_GLOBALS, PendingArray
+from weight_port.pickles.reader import Reader, left_out_note
+from weight_port.pickles.values import Global, Pending, Placeholder, kind_of
 from weight_port.storage import zips
 from weight_port.storage.buffers import BFLOAT16, MAX_DIMENSIONS, dtype_called
-from weight_port.storage.sources import File
+from weight_port.storage.scratch import Scratch
+from weight_port.storage.sources import File, Folder, disk_folder
 
 STORAGES = {
     "FloatStorage": "float32",
@@ -35,6 +39,9 @@ STORAGES = {
     "ComplexFloatStorage": "complex64",
     "ComplexDoubleStorage": "complex128",
 }
+_BYTES = "UntypedStorage"  # of tensors that bring their dtype: there is no storage type for it
+# Of those dtypes, the ones that NumPy has too.
+DTYPES = ("uint16", "uint32", "uint64")
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
 
@@ -80,13 +87,62 @@ def _parameter(data: Any, *_: Any) -> Any:
     return data
 
 
+class _Variable(Pending):
+    """A Parameter or Variable of torch 0.3 and before; its state says what is no number."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: Any = None, *_: Any) -> None:
+        self.data = data
+
+    def set_state(self, state: Any) -> None:
+        """Hooks and flags: nothing we need."""
+
+
+def _typed_tensor(
+    storage: Any, offset: int, shape: Any, stride: Any, grad: Any, hooks: Any, dtype: Any, *_: Any
+) -> _Tensor:
+    """``_rebuild_tensor_v3``: a tensor over bytes."""
+    if (
+        not isinstance(dtype, Global)
+        or dtype.name not in DTYPES
+        or not isinstance(storage, _Storage)
+    ):
+        raise ValueError("a tensor of a dtype that is not read; save it as float32")
+    kind = dtype_called(dtype.name)
+    typed = _Storage(kind, storage.count // kind.itemsize)
+    typed.raw = storage.raw
+    return _Tensor(typed, offset, shape, stride)
+
+
+def _tensor_of_type(rebuild: Any, kind: Any, arguments: Any, *_: Any) -> Any:
+    """``_rebuild_from_type_v2``: a tensor with attributes, or of a class of its own."""
+    if not callable(rebuild) or not isinstance(arguments, tuple):
+        raise ValueError("a tensor of a kind that is not read; save a plain state dict")
+    return rebuild(*arguments)
+
+
 GLOBALS: dict[tuple[str, str], Any] = {
     **NUMPY_GLOBALS,
-    ("collections", "OrderedDict"): plain_dict,
     ("torch._utils", "_rebuild_tensor_v2"): _Tensor,
+    ("torch._utils", "_rebuild_tensor"): _Tensor,  # of torch 0.3 and before
+    ("torch._utils", "_rebuild_tensor_v3"): _typed_tensor,
     ("torch._utils", "_rebuild_parameter"): _parameter,
+    ("torch._utils", "_rebuild_parameter_with_state"): _parameter,
+    ("torch._tensor", "_rebuild_from_type_v2"): _tensor_of_type,
+    ("torch.nn.parameter", "Parameter"): _Variable,
+    ("torch.autograd.variable", "Variable"): _Variable,
+    ("torch.storage", _BYTES): Global(_BYTES),
+    **{("torch", name): Global(name) for name in DTYPES},
     **{("torch", name): Global(name) for name in STORAGES},
 }
+
+
+class Pickled(NamedTuple):
+    """What a pickle holds, and the names of what weights have no need of."""
+
+    value: Any
+    left_out: tuple[str, ...]
 
 
 def _storage(identity: Any) -> tuple[str, _Storage]:
@@ -98,44 +154,89 @@ def _storage(identity: Any) -> tuple[str, _Storage]:
         raise ValueError("persistent id is no storage")
     if not isinstance(count, int) or count < 0:
         raise ValueError(f"storage of {shown(count)} elements")
-    return key, _Storage(dtype_called(STORAGES[storage_type.name]), count)
+    return key, _Storage(dtype_called({**STORAGES, _BYTES: "uint8"}[storage_type.name]), count)
 
 
-def _read_zip(where: str, data: memoryview) -> Any:
+def _read_zip(where: str, data: memoryview) -> Pickled:
     members = zips.members(data, where)
     pickles = [name for name in members if name.rsplit("/", 1)[-1] == "data.pkl"]
     if len(pickles) != 1:
         raise FormatError(f"{where}: a zip without torch's data.pkl: not a torch checkpoint")
     root = pickles[0][: -len("data.pkl")]
-    order = members.get(f"{root}byteorder")
-    if order and bytes(zips.stored(data, order, where)[:7]) != b"little":
+    zips.check_sizes(members, len(data), where)
+    packed = sum(m.file_size for m in members.values() if m.compress_type != zips.ZIP_STORED)
+    with Scratch(packed) as scratch:
+
+        def part(name: str) -> memoryview:
+            info = members[f"{root}{name}"]
+            content = zips.inflated(data, info, where)
+            # torch stores; who packs an archive again may deflate, and memory need not hold that.
+            return (
+                content if info.compress_type == zips.ZIP_STORED else scratch.put([bytes(content)])
+            )
+
+        has_order = f"{root}byteorder" in members
+        return _read_archive(where, part, has_order, len(data))
+
+
+def _read_folder(folder: Folder) -> Pickled:
+    """An archive that was unpacked: ``data.pkl``, and the storages in ``data``."""
+    storages = _storages_beside(folder)
+
+    def part(name: str) -> memoryview:
+        files = storages if name.startswith("data/") else folder.files
+        return files[name.rsplit("/", 1)[-1]].load()
+
+    return _read_archive(folder.where, part, "byteorder" in folder.files, _folder_size(folder))
+
+
+def _storages_beside(folder: Folder) -> Mapping[str, File]:
+    return disk_folder(Path(folder.where, "data")).files if "data" in folder.others else {}
+
+
+def _folder_size(folder: Folder) -> int:
+    """Bytes of an unpacked archive."""
+    files = (folder.files["data.pkl"], *_storages_beside(folder).values())
+    return sum(Path(file.where).stat().st_size for file in files)
+
+
+def _read_archive(
+    where: str, part: Callable[[str], memoryview], has_order: bool, size: int
+) -> Pickled:
+    """An archive's value; ``part`` gives a member's bytes by its name under the root."""
+    if has_order and bytes(part("byteorder")[:7]) != b"little":
         raise FormatError(f"{where}: written on a big-endian machine; save it again elsewhere")
     storages: dict[str, _Storage] = {}
 
     def persistent(identity: Any) -> _Storage:
         key, storage = _storage(identity)
         if key not in storages:
-            storage.raw = zips.stored(data, members[f"{root}data/{key}"], where)
+            # Of no elements there may be no bytes: an empty file can't be mapped.
+            storage.raw = part(f"data/{key}") if storage.count else b""
             storages[key] = storage
         return storages[key]
 
-    stream = zips.stored(data, members[pickles[0]], where)
-    return Reader(stream, GLOBALS, where, persistent, size=len(data)).read()
+    reader = Reader(part("data.pkl"), GLOBALS, where, persistent, size=size)
+    return Pickled(reader.read(), tuple(reader.left_out))
 
 
-def _read_legacy(where: str, data: memoryview) -> Any:
+def _read_legacy(where: str, data: memoryview) -> Pickled:
     storages: dict[str, _Storage] = {}
 
-    def persistent(identity: Any) -> _Storage:
+    def persistent(identity: Any) -> Any:
+        if isinstance(identity, tuple) and len(identity) == 4 and identity[0] == "module":
+            return identity[1]  # a class with its file and source, which nobody reads
         key, storage = _storage(identity)
         return storages.setdefault(key, storage)
 
     values: list[Any] = []
+    left_out: dict[str, None] = {}
     position = held = 0
     for _ in range(5):  # magic, protocol, system, the object, the storages' keys
         reader = Reader(data, GLOBALS, where, persistent, position, held=held)
         values.append(reader.read())
         position, held = reader.position, reader.held
+        left_out.update(reader.left_out)
         if values[0] != _LEGACY_MAGIC:
             raise FormatError(f"{where}: a pickle, but not one that torch.save wrote")
     for key in values[4]:
@@ -148,7 +249,7 @@ def _read_legacy(where: str, data: memoryview) -> Any:
             raise FormatError(f"{where}: truncated or damaged storage {shown(key)}; get it again")
         storage.raw = data[position + 8 : position + 8 + size]
         position += 8 + size
-    return values[3]
+    return Pickled(values[3], tuple(left_out))
 
 
 def _state(value: Any) -> tuple[Any, tuple[str, ...]]:
@@ -157,40 +258,58 @@ def _state(value: Any) -> tuple[Any, tuple[str, ...]]:
     for _ in range(2):
         if isinstance(value, dict):
             # Beside it may stand a tensor: torch's ImageNet example saves its best accuracy.
-            key = next((k for k in NESTED if isinstance(value.get(k), dict)), None)
+            key = next((k for k in NESTED if _holds_weights(value.get(k))), None)
             if key is not None:
                 value = value[key]
                 notes.append(f"taken from {key!r}")
+    if modules.is_module(value):
+        notes.append(f"a whole {value.name} was pickled: the tensors in it")
+        value = modules.state_dict(value)
     return value, tuple(notes)
+
+
+def _holds_weights(value: Any) -> bool:
+    return isinstance(value, dict) or modules.is_module(value)
 
 
 def _array(item: Any) -> np.ndarray | None:
     """The array behind a value, None where it is no tensor."""
+    if isinstance(item, _Variable):
+        item = item.data
     if isinstance(item, _Tensor):
         return item.array()
     return item.array if isinstance(item, PendingArray) else None
 
 
-def read(file: File) -> Contents:
+def read(source: File | Folder) -> Contents:
     """Every tensor of a state dict, by its key, as views of the memory-mapped file.
 
-    A state dict nested under state_dict, model_state_dict, model or net is found. Raises
-    UnsafeFileError for a pickle that is more than data, FormatError for a damaged file or one
-    without tensors.
+    A state dict nested under state_dict, model_state_dict, model or net is found, and so are the
+    tensors of a whole pickled module and of TorchScript's. Raises UnsafeFileError for a pickle
+    that asks for a known attack, FormatError for a damaged file or one without tensors.
     """
-    data = file.load()
-    load: Callable[[str, memoryview], Any] = _read_zip if bytes(data[:2]) == b"PK" else _read_legacy
+    where = source.where
     try:
-        state, notes = _state(load(file.where, data))
-        return Contents(_tensors(file.where, state, len(data)), notes)
+        if isinstance(source, Folder):
+            return _contents(where, _read_folder(source), _folder_size(source))
+        data = source.load()
+        load = _read_zip if bytes(data[:2]) == b"PK" else _read_legacy
+        return _contents(where, load(where, data), len(data))
     except DAMAGE as error:
-        raise FormatError(f"{file.where}: damaged torch checkpoint: {error!r:.200}") from None
+        raise FormatError(f"{where}: damaged torch checkpoint: {error!r:.200}") from None
 
 
-def _tensors(where: str, state: Any, size: int) -> dict[str, np.ndarray]:
-    """The arrays of a state dict out of a file of ``size`` bytes."""
+def _contents(where: str, pickled: Pickled, size: int) -> Contents:
+    state, notes = _state(pickled.value)
+    tensors, others = _tensors(where, state, size)
+    return Contents(tensors, (*notes, *others, *left_out_note(pickled.left_out)))
+
+
+def _tensors(where: str, state: Any, size: int) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """The arrays of a state dict out of a file of ``size`` bytes, and a note on what is none."""
     if not isinstance(state, dict):
-        raise FormatError(f"{where}: holds a {type(state).__name__}, not tensors by name")
+        kind = state.name if isinstance(state, Placeholder) else type(state).__name__
+        raise FormatError(f"{where}: holds a {kind}, not tensors by name")
     arrays = {str(key): _array(item) for key, item in state.items()}
     if len(arrays) != len(state):
         raise FormatError(f"{where}: two tensors have one name, once as text and once as a number")
@@ -198,14 +317,13 @@ def _tensors(where: str, state: Any, size: int) -> dict[str, np.ndarray]:
     if not tensors:
         some = ", ".join(key[:60] for key in list(arrays)[:8]) or "nothing"
         raise FormatError(f"{where}: no tensors found; its keys: {some}")
-    for key, array in arrays.items():
-        if array is None:
-            raise FormatError(
-                f"{where}: {shown(key)} is not a tensor beside tensors; save a state dict"
-            )
+    for key, array in tensors.items():
         if array.nbytes > size:  # strides of 0 can make any size out of one number
             raise FormatError(
                 f"{where}: {shown(key)} takes {array.nbytes} bytes of a file of {size}"
             )
     check_total(tensors, size, where)
-    return tensors
+    others = [
+        f"{key} ({kind_of(state[key])})" for key in arrays if arrays[key] is None and key in state
+    ]
+    return tensors, no_tensors_note(others)

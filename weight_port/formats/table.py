@@ -22,7 +22,7 @@ PADDLE1_FOLDER = Format(
 PDPARAMS = Format(
     "pdparams",
     (".pdparams", ".pdopt"),
-    "paddle.save: pickle protocols 2 to 4, read by an interpreter that can only build data",
+    "paddle.save: pickle protocols 0 to 5, read by an interpreter that can only build data",
 )
 PDIPARAMS = Format(
     "pdiparams",
@@ -59,6 +59,8 @@ WRITABLE = {suffix: row for suffix, row in SUFFIXES.items() if row.written}
 
 COMBINED_NAME = "__params__"  # of Paddle 1.x, without a suffix
 _TORCH_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+# A dict and an OrderedDict of pickle protocols 0 and 1, which have no opcode of their own.
+_OLD_DICTS = (b"(dp", b"}q", b"ccollections\nOrderedDict\n")
 HEAD = 512  # bytes that ``by_content`` looks at
 
 
@@ -88,6 +90,6 @@ def by_content(head: bytes, name: str) -> Format | None:
         return SAFETENSORS
     if head[:1] == b"\x80" and _TORCH_MAGIC in head[:64]:
         return PTH
-    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+    if (head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05") or head.startswith(_OLD_DICTS):
         return PDPARAMS
     return None

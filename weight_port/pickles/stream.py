@@ -7,6 +7,8 @@ from typing import Any
 
 from weight_port.errors import FormatError
 
+_WINDOW = 1 << 16  # bytes that are searched for a line's end at a time
+
 
 class Stream:
     """Where a reader stands in ``data``; every length is checked against the bytes there.
@@ -49,10 +51,22 @@ class Stream:
 
     def line(self) -> str:
         """The next line, without its end."""
-        # Only GLOBAL reads lines; no module or class name is longer than this.
+        # Of GLOBAL and the like: no module, class name or number is longer than this.
         window = bytes(self.data[self.position : self.position + 1000])
         length = window.find(b"\n")
         if length < 0:
             raise FormatError(f"{self.where}: damaged pickle: endless line")
         self.position += length + 1
         return window[:length].decode("utf-8")
+
+    def long_line(self) -> bytes:
+        """The next line, of any length: protocol 0 has whole tensors in one."""
+        end = self.position
+        while end < len(self.data):
+            window = bytes(self.data[end : end + _WINDOW])
+            if (length := window.find(b"\n")) >= 0:
+                line = bytes(self.data[self.position : end + length])
+                self.position = end + length + 1
+                return line
+            end += len(window)
+        raise FormatError(f"{self.where}: damaged pickle: endless line")

@@ -13,6 +13,7 @@ from weight_port.storage.bounds import memory_for
 
 _ALIGNMENT = 64  # torch aligns storages, NumPy arrays, so that they can be memory-mapped
 _LOCAL_HEADER = 30
+ZIP_STORED = zipfile.ZIP_STORED
 
 
 class _View(io.RawIOBase):
