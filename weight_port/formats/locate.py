@@ -31,13 +31,14 @@ def _is_folder(path: Path) -> bool:
 def file_format(file: File) -> Format:
     """The format of a file, from its content; raises FormatError where the name promises another.
 
-    A Paddle file named ``.pth`` is not read as torch's.
+    Of the two kinds of pickles either may have the other's name: people save Paddle's as ``.pth``.
     """
     head = bytes(file.load()[: table.HEAD])
     content, named = table.by_content(head, file.name), table.by_name(file.name)
     if content is None:
         raise FormatError(f"{file.where}: {explain(head, file.name, SUFFIXES)}")
-    if named is not None and named is not content:
+    pickles = {table.PDPARAMS, table.PTH}
+    if named is not None and named is not content and {named, content} != pickles:
         suffix = Path(file.name).suffix
         raise FormatError(
             f"{file.where}: named {suffix} but its content is {content.name}; rename it to "
@@ -132,7 +133,10 @@ _HEADS = (
     (b"bzh", "compressed by bzip2; unpack it first"),
     (b"\xfd7zxz", "compressed by xz; unpack it first"),
     (b"(\xb5/\xfd", "compressed by zstd; unpack it first"),
+    (b"\x04\x22m\x18", "compressed by lz4; unpack it first"),
+    (b"7z\xbc\xaf'\x1c", "a 7z archive; unpack it first"),
     (b"rar!", "a RAR archive; unpack it first"),
+    (b"\x93numpy", "one NumPy array; save a dict of arrays as .npz: np.savez(FILE, **tensors)"),
     (b"\x89hdf", "HDF5, as Keras saves it; save the weights as .npz or .safetensors"),
 )
 
@@ -140,6 +144,7 @@ _NAMES = (
     (".pdmodel", "a program, without weights; name the .pdiparams beside it"),
     ("__model__", "a program, without weights; name the folder or the __params__ beside it"),
     (".json", "a program or a configuration, without weights; name the .pdiparams beside it"),
+    (".caffemodel", "a Caffe model, which is not read; save its blobs as .npz or .safetensors"),
     (".pdiparams.info", "a table of names, without weights; name the .pdiparams beside it"),
 )
 
@@ -153,4 +158,6 @@ def explain(head: bytes, name: str, suffixes: Iterable[str]) -> str:
     for ending, meaning in _NAMES:
         if name.endswith(ending):
             return meaning
+    if head.startswith(table.BOM) and table.by_content(head.removeprefix(table.BOM), name):
+        return "a byte-order mark before its first byte: it was saved as text; get it again"
     return f"its first bytes are those of none of {', '.join(suffixes)}; get it again"

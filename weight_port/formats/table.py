@@ -61,6 +61,7 @@ COMBINED_NAME = "__params__"  # of Paddle 1.x, without a suffix
 _TORCH_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 # A dict and an OrderedDict of pickle protocols 0 and 1, which have no opcode of their own.
 _OLD_DICTS = (b"(dp", b"}q", b"ccollections\nOrderedDict\n")
+BOM = b"\xef\xbb\xbf"
 HEAD = 512  # bytes that ``by_content`` looks at
 
 
@@ -81,7 +82,8 @@ def by_content(head: bytes, name: str) -> Format | None:
     if head.startswith(b"PK\x03\x04"):
         first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
         return NPZ if first.endswith(b".npy") else PTH
-    if head[:1] == b"{" and name.endswith(SHARDED.suffixes):
+    # Editors on Windows put a byte-order mark before it.
+    if head.removeprefix(BOM)[:1] == b"{" and name.endswith(SHARDED.suffixes):
         return SHARDED
     # A record of version 0 without LoD levels, then the length and the tag of its description.
     if len(head) > 20 and head[:16] == bytes(16) and head[20:21] == b"\x08":

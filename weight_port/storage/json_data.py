@@ -18,7 +18,7 @@ def load(data: memoryview, size: int) -> Any:
     Raises ValueError where it is no JSON or would take far more memory than the file has bytes
     (a million times ``[],`` would take 27 to each), RecursionError where it is nested too deep.
     """
-    text = bytes(data)
+    text = bytes(data).removeprefix(b"\xef\xbb\xbf")  # RFC 8259, section 8.1: may be ignored
     cost = sum(text.count(character) * cost for character, cost in _COSTS.items())
     if cost > memory_for(size):
         raise ValueError("its objects would take far more memory than it has bytes")

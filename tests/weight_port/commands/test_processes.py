@@ -166,7 +166,7 @@ def test_empty_file(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("suffix", "named", "said"),
     [
-        (".pdparams", ".pth", "named .pth but its content is pdparams; rename it to x.pdparams"),
+        (".pdparams", ".npz", "named .npz but its content is pdparams; rename it to x.pdparams"),
         (".safetensors", ".pdparams", "content is safetensors; rename it to x.safetensors if"),
         (".pth", ".safetensors", "named .safetensors but its content is pth; rename it to x.pth"),
     ],
@@ -180,6 +180,13 @@ def test_a_file_under_another_name(tmp_path, suffix: str, named: str, said: str)
     assert f"format        {suffix[1:]}" in succeeds("inspect", tmp_path / "x.bin")
 
 
+@pytest.mark.parametrize(("suffix", "named"), [(".pdparams", ".pth"), (".pth", ".pdparams")])
+def test_a_pickle_under_the_other_frameworks_name(tmp_path, suffix: str, named: str) -> None:
+    weight_port.write(tmp_path / f"x{suffix}", {"w": np.zeros(3)})
+    (tmp_path / f"x{suffix}").rename(tmp_path / f"x{named}")
+    assert f"format        {suffix[1:]}" in succeeds("inspect", tmp_path / f"x{named}")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
@@ -188,6 +195,10 @@ def test_a_file_under_another_name(tmp_path, suffix: str, named: str, said: str)
         ("x.pdparams", b"version https://git-lfs.github.com/spec/v1\n", "run `git lfs pull`"),
         ("x.tar.gz", b"\x1f\x8b\x08\0" + b"x" * 99, "compressed by gzip; unpack it first"),
         ("x.h5", b"\x89HDF\r\n\x1a\n", "HDF5, as Keras saves it"),
+        ("x.npy", b"\x93NUMPY\x01\0v\0{'descr': '|O'", "one NumPy array; save a dict of arrays"),
+        ("x.caffemodel", b"\n\x05LeNet", "a Caffe model, which is not read"),
+        ("x.pth.lz4", b"\x04\x22M\x18" + b"x" * 9, "compressed by lz4; unpack it first"),
+        ("x.pdparams", b"\xef\xbb\xbf\x80\x04}.", "a byte-order mark before its first byte"),
         ("x.pdmodel", b"\x0a\x05abcde", "a program, without weights; name the .pdiparams"),
         ("x.pdparams", b"\0" * 100, "its first bytes are those of none of .pdparams, "),
         ("x", b"x", ".pth, .pt, .npz; get it again"),

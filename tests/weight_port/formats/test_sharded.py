@@ -53,3 +53,11 @@ def test_shards_that_are_not_all_there_are_an_error(tmp_path) -> None:
     second.symlink_to("elsewhere")
     with pytest.raises(weight_port.FormatError, match="links are not followed"):
         weight_port.read(index)
+
+
+def test_a_byte_order_mark_before_the_index(tmp_path) -> None:
+    (tmp_path / "a.safetensors").write_bytes(b"")
+    weight_port.write(tmp_path / "a.safetensors", {"w": np.zeros(3, np.float32)}, force=True)
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_bytes(b"\xef\xbb\xbf" + b'{"weight_map": {"w": "a.safetensors"}}')
+    assert list(weight_port.read(index)) == ["w"]
