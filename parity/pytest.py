@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 from tabulate import tabulate
 
-from parity.comparison.compare import Comparison, compare
+from parity.comparison.compare import Comparison, apart, compare
 from parity.comparison.precision import PRECISIONS
 
 Arrays = dict[str, np.ndarray]
@@ -37,7 +37,10 @@ def _framework(module: Any) -> str:
 
 
 def _array(value: Any, name: str) -> np.ndarray:
-    """A tensor of either framework, or an array, in NumPy. Raises TypeError."""
+    """A tensor of either framework, or an array, in NumPy.
+
+    Raises TypeError: for several tensors at once too, of which a function is to pick one.
+    """
     if isinstance(value, np.ndarray):
         return value
     for step in ("detach", "cpu"):
@@ -49,7 +52,10 @@ def _array(value: Any, name: str) -> np.ndarray:
         ).numpy()
         return wide.astype(bits)
     if not hasattr(value, "numpy"):
-        raise TypeError(f"{name}: a {type(value).__name__} is neither a tensor nor an array")
+        raise TypeError(
+            f"{name}: a {type(value).__name__} is neither a tensor nor an array; where a module "
+            "gives several, pass a function of the inputs that returns one tensor on each side"
+        )
     return np.asarray(value.numpy())
 
 
@@ -126,11 +132,12 @@ def _precision(inputs: Sequence[np.ndarray]) -> str:
 def compare_modules(
     first: Any,
     second: Any,
-    inputs: np.ndarray | Sequence[np.ndarray],
+    inputs: Any,
     names: Mapping[str, str] | None = None,
 ) -> list[Comparison]:
     """The comparisons of the named submodules in order, and then of the output."""
-    arrays = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
+    several = isinstance(inputs, (list, tuple))
+    arrays = [_array(value, "inputs") for value in (inputs if several else [inputs])]
     names = names or {}
     precision = _precision(arrays)
     first_outputs = _call(first, list(names), arrays)
@@ -138,7 +145,10 @@ def compare_modules(
     reference = second_outputs
     if precision != "float64":
         reference = _call(_wide(second), list(names.values()), _to_float64(arrays))
-    pairs = [*names.items(), (OUTPUT, OUTPUT)]
+    # As they were computed: a leaf ends before the container that holds it.
+    order = [name for name in first_outputs if name in names]
+    order += [name for name in names if name not in first_outputs]
+    pairs = [*((name, names[name]) for name in order), (OUTPUT, OUTPUT)]
     return [
         compare(
             a if a == b else f"{a} / {b}",
@@ -160,13 +170,34 @@ def _checked(reference: np.ndarray | None, name: str) -> np.ndarray | None:
     return reference
 
 
+def _training(side: Any) -> list[str]:
+    """The names of a module's parts that are in training mode, "itself" for the whole."""
+    walk = {"torch": "named_modules", "paddle": "named_sublayers"}.get(_framework(side))
+    parts = dict(getattr(side, walk)()) if walk else {}
+    inner = [name for name, part in parts.items() if name and part.training]
+    return (["itself"] if walk and side.training else []) + inner
+
+
+def in_training(first: Any, second: Any) -> str:
+    """Which side is in training mode, as a line; "" where none is."""
+    lines = []
+    for label, side in (("first", first), ("second", second)):
+        if parts := _training(side):
+            named = ", ".join(parts[:4]) + (", …" if len(parts) > 4 else "")
+            lines.append(f"the {label} ({_framework(side)}) is in training mode: {named}")
+    if not lines:
+        return ""
+    return f"\n{'; '.join(lines)}. Call eval() on both for what they compute in use"
+
+
 def summary(comparisons: Sequence[Comparison]) -> str:
     """The comparisons as a table, and the first that differs."""
     rows = [
         [
             output.name,
             "×".join(map(str, output.shape)),
-            *(f"{value:.1e}" for value in (output.max_abs, output.relative_l2, output.allowed)),
+            f"{output.max_abs:.1e}",
+            *apart(output.relative_l2, output.allowed),
             *(f"{value:.1e}" for value in (output.torch_error, output.paddle_error)),
             "equal" if output.passed else "DIFFERENT",
         ]
@@ -183,23 +214,24 @@ def summary(comparisons: Sequence[Comparison]) -> str:
 def assert_parity(
     first: Any,
     second: Any,
-    inputs: np.ndarray | Sequence[np.ndarray],
+    inputs: Any,
     names: Mapping[str, str] | None = None,
 ) -> list[Comparison]:
     """Fail, with the table of comparisons, unless both give equal outputs; returns the comparisons.
 
     ``first`` and ``second`` are modules of torch or Paddle, or functions of NumPy arrays that
-    return an array or tensor; ``inputs`` one array or several, whose precision is that of the
-    comparison. ``names`` maps submodules of the first to those of the second, in the order of
-    execution. Modules run as they are: put them into evaluation mode yourself. The tolerance
-    is ``parity.comparison.precision``'s: rounding is measured against the second in float64.
+    return an array or tensor; ``inputs`` one array or tensor, or a list of several, whose
+    precision is that of the comparison. ``names`` maps submodules of the first to those of the
+    second; they are listed as they are computed, a leaf before the container that holds it.
+    Modules run as they are: put them into evaluation mode yourself. The tolerance is
+    ``parity.comparison.precision``'s: rounding is measured against the second in float64.
 
     Raises AssertionError; ValueError and TypeError for what can't be compared.
     """
     __tracebackhide__ = True
     comparisons = compare_modules(first, second, inputs, names)
     if not all(output.passed for output in comparisons):
-        pytest.fail(summary(comparisons), pytrace=False)
+        pytest.fail(f"{summary(comparisons)}{in_training(first, second)}", pytrace=False)
     return comparisons
 
 
