@@ -33,7 +33,7 @@ _WHAT = "manifest of a dump of parity's"
 _WEIGHTS, _INPUTS = "weights.safetensors", "inputs.safetensors"
 _AGAIN = "make it again with python -m parity dump"
 # What two halves of one run have in common.
-_SHARED = ("schema", "model", "options", "images", "images_sha256", "labels")
+_SHARED = ("schema", "model", "images", "images_sha256", "labels")
 
 
 def dump(framework: str, subject: Subject, options: Options, machine: Machine, out: Path) -> None:
@@ -174,11 +174,41 @@ def _options(asked: Mapping[str, Any]) -> Options:
     return Options(**{**asked, **lists})
 
 
+def _common(torch: Mapping[str, Any], paddle: Mapping[str, Any]) -> tuple[Options, tuple[str, ...]]:
+    """What both dumps hold, and a sentence for each section that only one holds.
+
+    Steps of training have rates that depend on their number. Raises UsageError for nothing.
+    """
+    sides = {"torch": _options(torch["options"]), "paddle": _options(paddle["options"])}
+    one, other = sides.values()
+    common = Options(
+        tuple(name for name in one.precisions if name in other.precisions),
+        tuple(mode for mode in one.modes if mode in other.modes),
+        backward=one.backward and other.backward,
+        steps=one.steps if one.steps == other.steps else 0,
+    )
+    kept = {section.title for section in plan.sections(torch["model"], common)}
+    held: dict[str, list[str]] = {}
+    for side, options in sides.items():
+        for kind, mode, precision in plan.titles(options):
+            held.setdefault(f"{kind}, {mode} mode, {precision}", []).append(side)
+    left = [
+        f"{title}: only in {names[0]}'s dump"
+        if len(names) == 1
+        else f"{title}: {one.steps} steps in torch's dump, {other.steps} in Paddle's"
+        for title, names in held.items()
+        if title not in kept
+    ]
+    if not kept:
+        raise UsageError(f"the dumps have nothing in common: {'; '.join(left)}; {_AGAIN}")
+    return common, tuple(left)
+
+
 def compare(folders: tuple[Path, Path], say: run.Say = lambda _: None) -> Report:
     """Compare two dumps, which stay as they are. Raises UsageError and RecordError."""
     sides = _sides(folders)
     torch, paddle = (sides[side][1] for side in FRAMEWORKS)
-    options = _options(torch["options"])
+    options, left_out = _common(torch, paddle)
     roots = {side: folder for side, (folder, _) in sides.items()}
     for side, (folder, manifest) in sides.items():
         _check_inputs(folder, manifest)
@@ -200,4 +230,5 @@ def compare(folders: tuple[Path, Path], say: run.Say = lambda _: None) -> Report
         results=results,
         epsilon_effect=run.epsilon_effect(roots["torch"]),
         tensors=compare_tensors(**weights),
+        left_out=left_out,
     )

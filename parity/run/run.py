@@ -97,10 +97,11 @@ def epsilon_effect(root: Path) -> float | None:
     """
     own = load_output(root / plan.OWN_EPSILON, "logits")
     ours = load_output(root / plan.folder("forward", "eval", plan.REFERENCE), "logits")
-    if own is None or ours is None:
+    if own is None or ours is None or own.ndim != 2 or own.shape[1:] != ours.shape[1:]:
         return None
     ours = ours[: len(own)]
-    effect = float(np.linalg.norm(own - ours) / np.linalg.norm(ours))
+    with np.errstate(all="ignore"):  # logits of zeros: 0 / 0
+        effect = float(np.linalg.norm(own - ours) / np.linalg.norm(ours))
     return effect if math.isfinite(effect) else None
 
 

@@ -66,6 +66,18 @@ def options(**change: Any) -> Callable[[Path], None]:
     return edit
 
 
+def one_sided(**change: Any) -> Callable[[Path], None]:
+    """Other options in torch's dump alone."""
+
+    def edit(root: Path) -> None:
+        path = root / "torch" / "manifest.json"
+        manifest = json.loads(path.read_text())
+        manifest["options"] |= change
+        path.write_text(json.dumps(manifest))
+
+    return edit
+
+
 def written(name: str, text: str) -> Callable[[Path], None]:
     return lambda root: (root / "torch" / name).write_text(text)  # type: ignore[return-value]
 
@@ -122,6 +134,10 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "an unknown precision": (options(precisions=["float8"]), "options that no dump has"),
     "no precision": (options(precisions=[]), "options that no dump has"),
     "a precision that was not run": (options(precisions=["float32"]), "no step1"),
+    "nothing in common": (
+        lambda root: (options(modes=["train"], steps=0)(root), one_sided(modes=["eval"])(root)),
+        "nothing in common: forward, eval mode, float64: only in torch",
+    ),
     "a mode that was not run": (options(modes=["eval", "train"]), "incomplete"),
     "gradients that were not run": (options(backward=True), "incomplete"),
 }  # fmt: skip
@@ -149,3 +165,34 @@ def test_outputs_copied_from_the_other_side_do_not_hide_other_weights(copies: Pa
     assert done.returncode == 1, done.stdout + done.stderr
     assert "outputs equal, 1 tensor differs" in done.stdout
     assert "bn_conv1_mean (16 of 16 values differ, by at most 1.0e+00)" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "sections", "left"),
+    [
+        ({"precisions": ["float64", "bfloat16"]}, 2, "forward, eval mode, bfloat16: only in torch"),
+        ({"precisions": ["float64", "tf32"]}, 2, "training, train mode, tf32: only in torch"),
+        ({"modes": ["eval", "train"]}, 2, "forward, train mode, float64: only in torch"),
+        ({"modes": ["train"]}, 1, "forward, eval mode, float64: only in paddle"),
+        ({"backward": True}, 2, "gradients, eval mode, float64: only in torch"),
+        ({"steps": 0}, 1, "training, train mode, float64: only in paddle"),
+    ],
+)
+def test_what_one_side_alone_holds_is_left_out_and_said(
+    copies: Path, change: dict[str, Any], sections: int, left: str
+) -> None:
+    one_sided(**change)(copies)
+    done = compared(copies)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"left out: {left}" in done.stdout
+    record = json.loads((copies / "out" / "resnet20.json").read_text())
+    assert len(record["sections"]) == sections
+    assert any(sentence.startswith(left) for sentence in record["left_out"])
+
+
+def test_another_number_of_steps_is_another_training(copies: Path) -> None:
+    (copies / "torch" / "training-train-float64" / "step2").mkdir()
+    one_sided(steps=2)(copies)
+    done = compared(copies)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "training, train mode, float64: 2 steps in torch's dump, 1 in Paddle's" in done.stdout
