@@ -15,7 +15,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +31,8 @@ from parity.comparison.precision import PRECISIONS
 Arrays = dict[str, np.ndarray]
 Side = Callable[[Sequence[np.ndarray]], Arrays]
 OUTPUT = "output"
+_INPUT = "'s input"  # after a module's name
+_MOVED = 1e-3  # relative L2 of running means: of a centred batch they are rounding's
 
 
 def _framework(module: Any) -> str:
@@ -72,7 +77,7 @@ def _tensor(framework: str, array: np.ndarray) -> Any:
 
 @contextlib.contextmanager
 def _watched(module: Any, framework: str, names: Sequence[str]) -> Iterator[Arrays]:
-    """The outputs of the named submodules, as they are computed. Raises ValueError."""
+    """The named submodules' inputs and outputs, as they are computed. Raises ValueError."""
     walk, hook = {
         "torch": ("named_modules", "register_forward_hook"),
         "paddle": ("named_sublayers", "register_forward_post_hook"),
@@ -86,7 +91,15 @@ def _watched(module: Any, framework: str, names: Sequence[str]) -> Iterator[Arra
         # A copy: an operation in place may change the tensor next.
         return lambda _module, _inputs, output: outputs.update({name: _array(output, name).copy()})
 
-    hooks = [getattr(inner[name], hook)(keep(name)) for name in names]
+    def keep_input(name: str) -> Callable[..., None]:
+        def look(_module: Any, given: Any) -> None:
+            if given and hasattr(given[0], "detach"):
+                outputs[name + _INPUT] = _array(given[0], name).copy()
+
+        return look
+
+    hooks = [inner[name].register_forward_pre_hook(keep_input(name)) for name in names]
+    hooks += [getattr(inner[name], hook)(keep(name)) for name in names]
     try:
         yield outputs
     finally:
@@ -140,25 +153,89 @@ def compare_modules(
     arrays = [_array(value, "inputs") for value in (inputs if several else [inputs])]
     names = names or {}
     precision = _precision(arrays)
+    wide = None if precision == "float64" else _wide(second)  # before a call moves statistics
+    means = _means(first), _means(second)
     first_outputs = _call(first, list(names), arrays)
     second_outputs = _call(second, list(names.values()), arrays)
     reference = second_outputs
-    if precision != "float64":
-        reference = _call(_wide(second), list(names.values()), _to_float64(arrays))
+    if wide is not None:
+        reference = _call(wide, list(names.values()), _to_float64(arrays))
     # As they were computed: a leaf ends before the container that holds it.
     order = [name for name in first_outputs if name in names]
     order += [name for name in names if name not in first_outputs]
     pairs = [*((name, names[name]) for name in order), (OUTPUT, OUTPUT)]
+
+    def judge(a: str, b: str, ending: str = "") -> Comparison:
+        label = a if a == b else f"{a} / {b}"
+        sides = first_outputs.get(a + ending), second_outputs.get(b + ending)
+        return compare(label + ending, *sides, _checked(reference.get(b + ending), b), precision)
+
+    comparisons = [_placed(judge(a, b), partial(judge, a, b, _INPUT)) for a, b in pairs]
+    return comparisons + _statistics((first, second), means)
+
+
+def _placed(output: Comparison, its_input: Callable[[], Comparison]) -> Comparison:
+    """A module that differs, with a word on whether what comes into it differs already."""
+    if output.passed or output.name == OUTPUT:
+        return output
+    given = its_input()
+    if given.passed or given.problem.startswith("no output"):
+        return output
+    where = (
+        f"{output.problem}; what comes into it differs already ({given.problem}): look at what "
+        "stands before it, not at itself"
+    )
+    return replace(output, problem=where)
+
+
+def _means(side: Any) -> Arrays:
+    """A module's running means by name, in order, as they stand; float64."""
+    if not _framework(side):
+        return {}
+    # Not buffers: Paddle keeps them as parameters.
+    means = ((key, value) for key, value in side.state_dict().items() if key.endswith("_mean"))
+    return {name: _array(mean, name).astype(np.float64) for name, mean in means}
+
+
+def _statistics(sides: tuple[Any, Any], before: tuple[Arrays, Arrays]) -> list[Comparison]:
+    """The running means that a call in training mode left; nothing where it moved none.
+
+    Paired in the modules' order. With another momentum outputs are equal, and these are not.
+    Variances are left alone: PyTorch's is n/(n-1) times Paddle's, and n is the call's.
+    """
+    after = _means(sides[0]), _means(sides[1])
+    old_and_new = zip(before, after, strict=True)
+    if not any(np.any(new[n] != old[n]) for old, new in old_and_new for n in old):
+        return []
     return [
-        compare(
-            a if a == b else f"{a} / {b}",
-            first_outputs.get(a),
-            second_outputs.get(b),
-            _checked(reference.get(b), b),
-            precision,
+        _mean(f"{a} / {b}", x, y)
+        for (a, x), (b, y) in itertools.zip_longest(
+            after[0].items(), after[1].items(), fillvalue=("nothing", np.zeros(0))
         )
-        for a, b in pairs
     ]
+
+
+def _mean(name: str, first: np.ndarray, second: np.ndarray) -> Comparison:
+    """One running mean of both sides, as the comparison of an output."""
+    shape = tuple(first.shape)
+    if first.shape != second.shape:
+        problem = f"statistics after training mode: shapes {first.shape} and {second.shape}"
+        return Comparison(name, shape, "float64", False, problem)
+    distance = float(np.linalg.norm(first - second))
+    scale = float(np.linalg.norm(second)) or 1.0
+    passed = distance <= _MOVED * scale
+    problem = (
+        ""
+        if passed
+        else (
+            "statistics after a call in training mode differ: relative L2 {} is over {}; compare "
+            "the batch norms' momentum, of which Paddle's is 1 - PyTorch's"
+        ).format(*apart(distance / scale, _MOVED))
+    )
+    return Comparison(
+        name, shape, "float64", passed, problem, _MOVED, distance / scale,
+        max_abs=float(np.abs(first - second).max(initial=0.0)),
+    )  # fmt: skip
 
 
 def _checked(reference: np.ndarray | None, name: str) -> np.ndarray | None:

@@ -181,3 +181,26 @@ def test_a_side_in_training_mode_is_named(change, named: str) -> None:
     with pytest.raises(pytest.fail.Exception) as failure:
         assert_parity(mine, theirs, IMAGES)
     assert "training mode" not in str(failure.value)
+
+
+def test_a_module_is_not_blamed_for_what_comes_into_it() -> None:
+    mine, theirs = pair()
+    mine[2] = torch.nn.Identity()  # the missing ReLU
+    with pytest.raises(pytest.fail.Exception, match=r"comes into it differs already .*before it"):
+        assert_parity(mine, theirs, IMAGES, NAMES)
+    mine, theirs = pair()
+    untransposed(mine, theirs)
+    with pytest.raises(pytest.fail.Exception) as failure:
+        assert_parity(mine, theirs, IMAGES, NAMES)
+    assert "comes into it" not in str(failure.value)
+
+
+@pytest.mark.parametrize("momentum", [0.9, 0.01, 0.2, 0.0])
+def test_another_momentum_shows_in_the_statistics(momentum: float) -> None:
+    mine, theirs = pair()
+    assert len(assert_parity(mine.train(), theirs.train() or theirs, IMAGES)) == 2
+    mine, theirs = pair()
+    mine[1].momentum = momentum
+    with pytest.raises(pytest.fail.Exception, match="statistics after a call in training mode"):
+        assert_parity(mine.train(), theirs.train() or theirs, IMAGES)
+    assert len(assert_parity(*pair(), IMAGES)) == 1
