@@ -196,3 +196,42 @@ def test_another_number_of_steps_is_another_training(copies: Path) -> None:
     done = compared(copies)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "training, train mode, float64: 2 steps in torch's dump, 1 in Paddle's" in done.stdout
+
+
+JUNK: list[Any] = [
+    None, True, -1, 0, 1.0, 10**30, 1e400, "", "\x1b[2J", "\ud800", [], [[]], {},
+    {"a": 1}, 64 * "0",
+]  # fmt: skip
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a document."""
+    if isinstance(value, dict):
+        inner = list(value.items())
+    else:
+        inner = list(enumerate(value)) if isinstance(value, list) else []
+    return [path, *(deeper for key, item in inner for deeper in places(item, (*path, key)))]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_manifest_ends_in_a_traceback_or_sends_escapes(copies: Path, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    path = copies / "torch" / "manifest.json"
+    sound = path.read_text()
+    every = [place for place in places(json.loads(sound)) if place]
+    for _ in range(25):
+        manifest = json.loads(sound)
+        *way, last = every[random.integers(len(every))]
+        holder = manifest
+        for key in way:
+            holder = holder[key]
+        holder[last] = JUNK[random.integers(len(JUNK))]
+        path.write_text(json.dumps(manifest))
+        done = compared(copies)
+        assert done.returncode in (0, 2), done.stdout
+        assert "\x1b" not in done.stdout + done.stderr
+    for _ in range(15):  # and bytes
+        damaged = bytearray(sound.encode())
+        damaged[random.integers(len(damaged))] = random.integers(256)
+        path.write_bytes(damaged)
+        assert compared(copies).returncode in (0, 2)
