@@ -51,19 +51,14 @@ function summary() {
   const missing = sections.filter(({ error }) => error).length;
   const rest = missing ? ` ${plural(missing, "section")} could not be run.` : "";
   const outputs = sections.reduce((sum, section) => sum + section.outputs.length, 0);
-  const tensors = (record.tensors ?? {}).different ?? [];
-  const names = tensors.slice(0, 5).map(({ name, problem }) => `${name} (${problem})`).join(", ");
-  const weights = tensors.length ? ` ${plural(tensors.length, "tensor")} of the weights differ: ${names}${tensors.length > 5 ? ", …" : ""}.` : "";
-  const left = (record.left_out ?? []).map((sentence) => ` Left out: ${sentence}.`).join("");
-  if (!different.length && tensors.length && !missing) {
-    return `Outputs equal, ${plural(tensors.length, "tensor")} differ: these images in these modes don't show it.${weights}${left}`;
-  }
+  const odd = record.tensors?.different.length;
+  if (!different.length && odd) return `Outputs equal, ${odd} tensors differ.${rest}`;
   if (!different.length) {
-    return `${plural(outputs, "output")} in ${total} compared: ${missing ? "no difference found." : "PyTorch and PaddlePaddle agree in every one."}${rest}${weights}${left}`;
+    return `${plural(outputs, "output")} in ${total} compared: ${missing ? "no difference found." : "PyTorch and PaddlePaddle agree in every one."}${rest}`;
   }
   const [{ first, title }] = different;
   const where = first ? ` First output that differs: ${first.label} (${title}).` : "";
-  return `PyTorch and PaddlePaddle differ in ${different.length} of ${total}.${where}${rest}${weights}${left}`;
+  return `PyTorch and PaddlePaddle differ in ${different.length} of ${total}.${where}${rest}`;
 }
 
 function showHead() {
@@ -77,7 +72,6 @@ function showHead() {
   const pairs = [
     ["Images", `${images[0] ?? "–"} of ${images.slice(1).join(" × ")}`],
     ["Weights", weightNames()],
-    ["Networks", record.networks ? "the suite's own on both sides" : "–"],
     ["PyTorch", version(frameworks.torch)],
     ["PaddlePaddle", version(frameworks.paddle)],
     ["Device", device === "cpu" ? `CPU, ${plural(threads ?? 0, "thread")}` : String(device)],
