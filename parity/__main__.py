@@ -23,9 +23,9 @@ from parity.records import RecordError
 from parity.report import record as reports
 from parity.report.text import render
 from parity.run import device, dumps
-from parity.run.inputs import Given, UsageError, subject
+from parity.run.inputs import Given, UsageError, check_pixels, subject
 from parity.run.plan import MODES, Options
-from parity.run.results import FRAMEWORKS, Machine, Report
+from parity.run.results import FRAMEWORKS, Machine, Report, Subject
 from parity.run.run import run
 from parity.workers.launch import WorkerError
 from weight_port import arch, terminal
@@ -106,10 +106,18 @@ def _machine(args: argparse.Namespace) -> Machine:
 def _show(report: Report, args: argparse.Namespace) -> int:
     """Print and keep a report; returns the exit status."""
     record = reports.as_json(report)
-    print(render(record, args.layers))
+    terminal.say(render(record, args.layers))
     record_file, page = reports.write(record, args.out)
     terminal.progress(f"record: {record_file}\npage: {page}")
     return {"EQUAL": 0, "DIFFERENT": 1}.get(record["verdict"], 2)
+
+
+def _subject(model: str, given: Given, folder: Path, options: Options) -> Subject:
+    """What runs, checked against how it is to run. Raises UsageError and others."""
+    network = subject(model, given, folder, terminal.progress)
+    if options.steps or "train" in options.modes:
+        check_pixels(model, network.images.shape[-1], "training mode takes their statistics")
+    return network
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -121,7 +129,7 @@ def _run(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="resnet-parity-") as folder:
         for model in args.models:
             given = Given(args.weights, args.torch_weights, args.images, args.size, args.seed)
-            network = subject(model, given, Path(folder), terminal.progress)
+            network = _subject(model, given, Path(folder), _options(args))
             report = run(network, _options(args), machine, terminal.progress)
             status = _show(report, args)
             worst = 1 if 1 in (status, worst) else max(status, worst)
@@ -146,7 +154,7 @@ def _dump(arguments: Sequence[str]) -> int:
     )
     given = Given(args.weights, None, args.images, args.size, args.seed)
     with tempfile.TemporaryDirectory(prefix="resnet-parity-") as folder:
-        network = subject(args.model, given, Path(folder), terminal.progress)
+        network = _subject(args.model, given, Path(folder), _options(args))
         dumps.dump(args.framework, network, _options(args), machine, args.out)
     terminal.progress(f"dump: {args.out}")
     return 0

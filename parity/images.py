@@ -27,13 +27,23 @@ def find(paths: Sequence[Path]) -> list[Path]:
         if path.is_dir():
             inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
             if not inside:
-                raise ImageError(f"{path}: no images in it ({', '.join(SUFFIXES)})")
+                raise ImageError(f"{path}: no images in it ({', '.join(SUFFIXES)}){_way_out(path)}")
             files += inside
         elif path.is_file():
             files.append(path)
         else:
             raise ImageError(f"{path}: no such file or folder")
     return files
+
+
+def _way_out(folder: Path) -> str:
+    """Which folders in a folder hold images, for one that holds none itself."""
+    within = (p for p in sorted(folder.iterdir()) if p.is_dir())
+    holders = [p.name for p in within if any(q.suffix.lower() in SUFFIXES for q in p.iterdir())]
+    if not holders:
+        return ""
+    named = ", ".join(holders[:3]) + (", …" if len(holders) > 3 else "")
+    return f", but in {len(holders)} folders in it: {named}; name those: {folder}/*"
 
 
 def load(path: Path, size: int = 224) -> np.ndarray:
@@ -47,6 +57,11 @@ def load(path: Path, size: int = 224) -> np.ndarray:
         with Image.open(path) as opened:
             image = opened.convert("RGB")
     except (UnidentifiedImageError, OSError) as error:
+        if path.suffix.lower() in (".npy", ".npz"):
+            raise ImageError(
+                f"{path}: an array, not an image; save images as .png, which are normalised alike "
+                "for both sides, or compare on arrays of your own with parity.pytest.assert_parity"
+            ) from None
         raise ImageError(f"{path}: not a readable image ({error})") from None
     scale = size * 8 / 7 / min(image.size)
     width, height = (max(size, round(side * scale)) for side in image.size)

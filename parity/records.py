@@ -6,6 +6,7 @@ A schema is a file beside the code that writes the record; it may refer to anoth
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -97,13 +98,22 @@ def read(path: Path, schema_file: Path, what: str) -> Record:
     return record
 
 
+def _finite(text: str) -> float:
+    """A number of a document: NaN and infinity, which JSON has not, could not be written again."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is no finite number")
+    return value
+
+
 def load(path: Path) -> Any:
     """The JSON document in a file, not checked yet. Raises RecordError."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return json.loads(text, parse_float=_finite, parse_constant=_finite)
     except OSError as error:
         raise RecordError(f"{path}: can't be read: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"{path}: no JSON ({error}); pass a file that a run wrote") from None
 
 

@@ -52,9 +52,23 @@ class Comparison:
         return "torch" if torch < paddle else "paddle"
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data, to six digits; what was not measured is null, since JSON has no NaN."""
+        """Plain data, to six digits; what was not measured is null, since JSON has no NaN.
+
+        What failed has its difference and bound in full: they may be alike in six digits.
+        """
         plain = {key: _plain(value) for key, value in asdict(self).items()}
+        if not self.passed:
+            plain |= {key: _plain(getattr(self, key), 17) for key in ("relative_l2", "allowed")}
         return {**plain, "cosine": _plain(self.cosine, 17), "nearer": self.nearer}
+
+
+def apart(value: float, limit: float) -> tuple[str, str]:
+    """Both as text, with as many digits as it takes to tell them apart, at least two."""
+    for digits in range(1, 17):
+        texts = f"{value:.{digits}e}", f"{limit:.{digits}e}"
+        if texts[0] != texts[1]:
+            break
+    return texts
 
 
 def _plain(value: Any, digits: int = 6) -> Any:
@@ -123,8 +137,10 @@ def compare(
         return Comparison(name, shape, precision, False, measured, step=step)
     limit = allowed(row, what, (measured.torch_error, measured.paddle_error))
     # Written so that NaN can't pass: a comparison with it is false.
-    passed = measured.relative_l2 <= limit
-    problem = "" if passed else f"relative L2 {measured.relative_l2:.1e} is over {limit:.1e}"
+    relative = measured.relative_l2
+    passed = relative <= limit
+    shown, most = apart(relative, limit)
+    problem = "" if passed else f"relative L2 {shown} is over {most}"
     return Comparison(
         name,
         shape,

@@ -46,7 +46,8 @@ def render(
     scripts, in this order, stand inside one function. Raises ValueError where the data holds NaN or
     infinity: what was not measured is None.
     """
-    style = "\n" + "".join(map(_text, (_FOLDER / "document.css", *styles)))
+    rules = "".join(map(_text, (_FOLDER / "document.css", *styles)))
+    style = "\n" + re.sub(r"(?<=[{};,])\n", "", rules)  # line ends that CSS doesn't need
     code = "\n".join(map(_text, (_FOLDER / "document.js", *scripts)))
     script = f'\n"use strict";\n(() => {{\n{code}}})();\n'
     parts = {

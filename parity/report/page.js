@@ -51,6 +51,8 @@ function summary() {
   const missing = sections.filter(({ error }) => error).length;
   const rest = missing ? ` ${plural(missing, "section")} could not be run.` : "";
   const outputs = sections.reduce((sum, section) => sum + section.outputs.length, 0);
+  const odd = record.tensors?.different.length;
+  if (!different.length && odd) return `Outputs equal, ${odd} tensors differ.${rest}`;
   if (!different.length) {
     return `${plural(outputs, "output")} in ${total} compared: ${missing ? "no difference found." : "PyTorch and PaddlePaddle agree in every one."}${rest}`;
   }

@@ -22,6 +22,8 @@ from weight_port import arch
 from weight_port.storage import disk
 
 SCHEMA = Path(__file__).with_name("schema.json")
+# Whose code ran: a port of one's own is compared by its tensors, not by its modules.
+NETWORKS = {"torch": "pytorch_impl", "paddle": "paddle_impl"}
 
 
 def verdict(report: Report) -> str:
@@ -43,6 +45,9 @@ def as_json(report: Report) -> Record:
         "images": list(report.images),
         "images_sha256": report.images_sha256,
         "weights": dict(report.weights),
+        "networks": dict(NETWORKS),
+        "tensors": _tensors(report),
+        "left_out": list(report.left_out),
         "device": report.device,
         "frameworks": {side: dict(worker) for side, worker in report.frameworks.items()},
         "threads": report.threads,
@@ -58,6 +63,11 @@ def as_json(report: Report) -> Record:
         "sections": [_section(report.model, result) for result in report.results],
         "diagnosis": next(causes, None),
     }
+
+
+def _tensors(report: Report) -> Record:
+    different = [asdict(difference) for difference in report.tensors.different]
+    return {"compared": report.tensors.compared, "different": different}
 
 
 def _section(model: str, result: SectionResult) -> Record:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from tabulate import tabulate
 
+from parity.comparison.compare import apart
 from parity.comparison.known_differences import AVERAGES, pool_gradients
 from parity.records import Record
 from weight_port import arch
 
 _COLUMNS = ("", "output", "max abs", "relative L2", "allowed", "torch err", "paddle err", "verdict")
-
+_NAMED = 5  # tensors that differ
 _COUNTED = ("", "bit-equal", "torch nearer", "paddle nearer", "same top-1", "top-5 overlap")
 
 
@@ -20,12 +21,15 @@ def _number(value: float | None) -> str:
 
 def _row(label: str, output: Record, own: bool) -> list[str]:
     name = f"{output['name']}, step {output['step']}" if output["step"] else output["name"]
+    relative, limit = output["relative_l2"], output["allowed"]
+    figures = (_number(relative), _number(limit))
+    if not output["passed"] and relative is not None and limit is not None:
+        figures = apart(relative, limit)
     return [
         label,
         name,
         _number(output["max_abs"]),
-        _number(output["relative_l2"]),
-        _number(output["allowed"]),
+        *figures,
         _number(output["torch_error"]) if own else "",
         _number(output["paddle_error"]) if own else "reference",
         "equal" if output["passed"] else "DIFFERENT",
@@ -54,8 +58,37 @@ def _rows(section: Record, every: bool) -> list[list[str]]:
     return rows
 
 
+def _weights(record: Record) -> list[str]:
+    """Where the weights come from, whose networks they went into, and which tensors differ."""
+    lines = [f"{side} weights: {path}" for side, path in record["weights"].items()]
+    if networks := record.get("networks"):
+        lines.append(
+            f"networks: the suite's own on both sides, {networks['torch']} and "
+            f"{networks['paddle']}; modules of your own: parity.pytest.assert_parity"
+        )
+    return lines + [f"left out: {sentence}" for sentence in record.get("left_out", ())]
+
+
+def _tensors(record: Record) -> list[str]:
+    """What differs between the two sides' weights, whatever the outputs are."""
+    tensors = record.get("tensors", {"different": []})
+    different = tensors["different"]
+    if not different:
+        return []
+    named = ", ".join(f"{row['name']} ({row['problem']})" for row in different[:_NAMED])
+    more = f" and {len(different) - _NAMED} more" if len(different) > _NAMED else ""
+    count = f"{len(different)} tensors differ" if len(different) > 1 else "1 tensor differs"
+    line = f"weights: {count} of {tensors['compared']}: {named}{more}"
+    if all(section["passed"] for section in record["sections"]):
+        line = (
+            f"outputs equal, {count}: the weights are not the same, though these images in these "
+            f"modes don't show it\n{line}"
+        )
+    return [line]
+
+
 def _failures(record: Record) -> list[str]:
-    lines = []
+    lines = _tensors(record)
     for section in record["sections"]:
         if section["error"]:
             lines.append(f"{section['title']}: {section['error'].splitlines()[0]}")
@@ -140,7 +173,7 @@ def render(record: Record, every: bool = False) -> str:
         f"{record['threads']} threads"
     )
     lines = [title]
-    lines += [f"{side} weights: {path}" for side, path in record["weights"].items()]
+    lines += _weights(record)
     rows = [row for section in record["sections"] for row in _rows(section, every)]
     lines += ["", tabulate(rows, headers=_COLUMNS, disable_numparse=True)]
     lines += ["errors: relative L2 from the reference, Paddle's float64 output", ""]

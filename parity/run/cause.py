@@ -35,25 +35,30 @@ def find(
     """
     if (section.kind, section.mode) != ("forward", "eval"):
         return None
-    from parity.diagnosis.judge import diagnose
+    from parity.diagnosis.judge import UNKNOWN, Diagnosis, diagnose
     from parity.diagnosis.view import Case
 
     def side(name: str) -> Outputs:
         return lambda output: images if output == "images" else outputs[name](output)
 
     tensors = weights()
-    diagnosis = diagnose(
-        Case(
-            architecture=model,
-            reference=side("paddle"),
-            port=side("torch"),
-            weights=tensors["paddle"],
-            first=first,
-            port_weights=tensors["torch"],
-            epsilon=paddle_epsilon(model),
-            precision=section.precision,
-        )
+    case = Case(
+        architecture=model,
+        reference=side("paddle"),
+        port=side("torch"),
+        weights=tensors["paddle"],
+        first=first,
+        port_weights=tensors["torch"],
+        epsilon=paddle_epsilon(model),
+        precision=section.precision,
     )
+    try:
+        with np.errstate(all="ignore"):  # a port's statistics may be negative, or NaN
+            diagnosis = diagnose(case)
+    except (ArithmeticError, ValueError, np.linalg.LinAlgError) as error:
+        # The outputs are compared already: what can't be computed of them is no lost verdict.
+        sentence = f"{first}: the cause is unknown: it could not be looked into ({error})"
+        diagnosis = Diagnosis(first, UNKNOWN, sentence)
     plain = asdict(diagnosis)
     numbers = {key: plain[key] for key in ("difference", "residual")}
     # Infinite where shapes differ, NaN where nothing was named: JSON has neither.

@@ -18,6 +18,7 @@ from parity.run import cause
 from parity.run.plan import Output, Section
 from parity.run.results import FRAMEWORKS, Ranking, SectionResult
 from parity.workers.outputs import done, load_output, path_of
+from weight_port import arch
 
 _PAUSE = 0.005  # seconds between two looks
 Alive = Callable[[], None]  # raises where no more outputs will come
@@ -101,6 +102,7 @@ class Follower:
     def section(self, model: str, section: Section, last: bool) -> SectionResult:
         """Compare every output of a section; ``last``: it is the last one with its reference."""
         comparisons: list[Comparison] = []
+        self.counts = self.counts or self._counts(model)  # a run may have no forward pass
         ranking, equal = None, True
         window: list[list[Output]] = [[], []]  # the last block's outputs, and those since
         with ThreadPoolExecutor(2) as pool:  # NumPy lets go of the interpreter's lock
@@ -122,6 +124,12 @@ class Follower:
         self._drop(section, [output for part in window for output in part], last)
         return SectionResult(section, tuple(comparisons), ranking=ranking, cause=why)
 
+    def _counts(self, model: str) -> dict[str, int]:
+        """How many values of a channel every batch norm takes its statistics from."""
+        sides = arch.sides(model, self.images.shape[-1])
+        norms = (layer.name for layer in arch.layers(model) if layer.kind == "batch_norm")
+        return {name: len(self.images) * sides[name][1] ** 2 for name in norms}
+
     def _cause(self, model: str, section: Section, first: str) -> dict[str, Any] | None:
         """Why a section's first output that differs does so; see ``cause.find``."""
         folders = {side: self.roots[side] / section.run for side in FRAMEWORKS}
@@ -132,7 +140,7 @@ class Follower:
         torch, paddle, _ = self._arrays(section, output)
         if torch is None or paddle is None or torch.shape != paddle.shape or torch.ndim != 2:
             return None
-        return rank(torch, paddle)
+        return rank(torch, paddle) if _ranks(torch) and _ranks(paddle) else None
 
     def _drop(self, section: Section, outputs: list[Output], last: bool) -> None:
         """Remove what has been compared and is not needed again; the logits are small."""
@@ -144,6 +152,12 @@ class Follower:
         for output in () if self.keep else outputs:
             for side, run in runs if output.what != "logits" else ():
                 path_of(self.roots[side] / run / output.folder, output.name).unlink(missing_ok=True)
+
+
+def _ranks(logits: np.ndarray) -> bool:
+    """Whether logits put some class before another: NaN, infinity and equal ones don't."""
+    wide = logits.astype(np.float64)
+    return bool(np.isfinite(wide).all() and (np.ptp(wide, axis=1) > 0).all())
 
 
 def rank(torch: np.ndarray, paddle: np.ndarray) -> Ranking:

@@ -57,6 +57,30 @@ def _batch(given: Given, model: str, channels: int, where: str) -> np.ndarray:
     return images.batch(given.images, size)
 
 
+def check_pixels(model: str, pixels: int, why: str) -> None:
+    """Refuse images of which some batch norm sees one pixel each, where it takes its statistics.
+
+    The variance of so few values may be as small as their rounding, which dividing by its root
+    makes as large as the values: equal frameworks would differ. ``why`` says what takes them.
+    Raises UsageError.
+    """
+
+    def single(size: int) -> list[str]:
+        sides = arch.sides(model, size)
+        norms = (layer.name for layer in arch.layers(model) if layer.kind == "batch_norm")
+        return [name for name in norms if sides[name][1] <= 1]
+
+    if not (norms := single(pixels)):
+        return
+    enough = next(size for size in range(pixels, arch.architecture(model).size + 1)
+                  if not single(size))  # fmt: skip
+    raise UsageError(
+        f"{model}: at {pixels} pixels {norms[0]} sees one pixel of an image, and {why}: statistics "
+        "of so few values make rounding as large as the values, so that equal frameworks would "
+        f"differ; take images of at least {enough} pixels (--size)"
+    )
+
+
 def subject(model: str, given: Given, folder: Path, say: Say) -> Subject:
     """A model with its weights, images and labels; seeded weights are made in ``folder``.
 
@@ -68,6 +92,7 @@ def subject(model: str, given: Given, folder: Path, say: Say) -> Subject:
     if path is None:
         path = folder / f"{model}-seed{given.seed}.pdparams"
         batch = _batch(given, model, arch.architecture(model).in_channels, model)
+        check_pixels(model, batch.shape[-1], "weights drawn from a seed are calibrated on them")
         say(f"{model}: weights drawn from seed {given.seed}, calibrated in Paddle")
         seeded.make(model, batch, path, seed=given.seed)
         detection = check_weights(path, model)

@@ -109,6 +109,13 @@ def _groups(options: Options) -> Iterator[tuple[str, str]]:
         yield "training", "train"
 
 
+def titles(options: Options) -> Iterator[tuple[str, str, str]]:
+    """(kind, mode, precision) of every section, without its outputs."""
+    for kind, mode in _groups(options):
+        for precision in options.precisions:
+            yield kind, mode, precision
+
+
 def folder(kind: str, mode: str, precision: str) -> str:
     """The name of a run's folder."""
     return f"{kind}-{mode}-{precision}"

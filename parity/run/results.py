@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from parity.comparison.compare import Comparison
+from parity.comparison.weights import TensorComparison
 from parity.run.plan import Options, Section
 
 FRAMEWORKS = ("torch", "paddle")
+NOT_COMPARED = TensorComparison()
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,18 @@ class Report:
     threads: int
     results: tuple[SectionResult, ...]
     epsilon_effect: float | None  # relative L2 that torch's own epsilon adds in float64
+    tensors: TensorComparison = NOT_COMPARED  # of the two sides' weights
+    left_out: tuple[str, ...] = ()  # what two dumps don't both hold, in sentences
 
     @property
     def passed(self) -> bool:
-        """Every section passed, and there is one."""
-        return bool(self.results) and all(result.passed for result in self.results)
+        """The weights are equal, every section passed, and there is one."""
+        passed = bool(self.results) and all(result.passed for result in self.results)
+        return passed and not self.tensors.different
 
     @property
     def different(self) -> bool:
-        """Some output that was compared failed; without one, what failed could not be run."""
-        return any(not result.passed and not result.error for result in self.results)
+        """Some tensor or output differs; without one, what failed could not be run."""
+        return bool(self.tensors.different) or any(
+            not result.passed and not result.error for result in self.results
+        )

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 import weight_port
+from parity.comparison.weights import compare_tensors
 from parity.run import plan
 from parity.run.follower import Follower
 from parity.run.plan import Options
@@ -66,13 +67,16 @@ def job(
 
 def tensors(subject: Subject) -> dict[str, dict[str, np.ndarray]]:
     """Each framework's weights under the scheme's names and in its layout."""
-    weights = {}
-    for side, path in subject.weights.items():
-        recognised = weight_port.recognise(path, architecture=subject.model)
-        weights[side] = weight_port.convert(
-            recognised.tensors, "paddle1", architecture=subject.model, allow_mismatch=True
-        )
-    return {side: dict(arrays) for side, arrays in weights.items()}
+    weights: dict[Path, dict[str, np.ndarray]] = {}
+    for path in subject.weights.values():
+        if path not in weights:  # one file: the same arrays, which need no comparison
+            recognised = weight_port.recognise(path, architecture=subject.model)
+            weights[path] = dict(
+                weight_port.convert(
+                    recognised.tensors, "paddle1", architecture=subject.model, allow_mismatch=True
+                )
+            )
+    return {side: weights[path] for side, path in subject.weights.items()}
 
 
 def compare_sections(
@@ -93,10 +97,11 @@ def epsilon_effect(root: Path) -> float | None:
     """
     own = load_output(root / plan.OWN_EPSILON, "logits")
     ours = load_output(root / plan.folder("forward", "eval", plan.REFERENCE), "logits")
-    if own is None or ours is None:
+    if own is None or ours is None or own.ndim != 2 or own.shape[1:] != ours.shape[1:]:
         return None
     ours = ours[: len(own)]
-    effect = float(np.linalg.norm(own - ours) / np.linalg.norm(ours))
+    with np.errstate(all="ignore"):  # logits of zeros: 0 / 0
+        effect = float(np.linalg.norm(own - ours) / np.linalg.norm(ours))
     return effect if math.isfinite(effect) else None
 
 
@@ -132,6 +137,7 @@ def run(
                     worker.result()
 
         weights = cache(lambda: tensors(subject))
+        compared = compare_tensors(**weights())  # first: it takes no output to tell files apart
         follower = Follower(roots, weights, subject.images, check, keep=False)
         results = tuple(compare_sections(subject.model, options, follower, say))
         frameworks = {side: worker.result() for side, worker in workers.items()}
@@ -146,4 +152,5 @@ def run(
             threads=threads,
             results=results,
             epsilon_effect=epsilon_effect(roots["torch"]),
+            tensors=compared,
         )

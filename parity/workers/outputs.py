@@ -36,7 +36,7 @@ def save_output(folder: Path, name: str, array: np.ndarray) -> None:
 def load_output(folder: Path, name: str) -> np.ndarray | None:
     """The output as a view of its file, None where there is none."""
     path = path_of(folder, name)
-    return weight_port.read(path)[name] if path.exists() else None
+    return weight_port.read(path).get(name) if path.exists() else None
 
 
 def mark_done(folder: Path, result: dict[str, Any]) -> None:
@@ -51,5 +51,5 @@ def done(folder: Path) -> dict[str, Any] | None:
     path = folder / DONE
     if not path.exists():
         return None
-    result: dict[str, Any] = json.loads(path.read_text())
-    return result
+    result = json.loads(path.read_text())
+    return result if isinstance(result, dict) else {}

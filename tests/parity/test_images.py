@@ -55,3 +55,20 @@ def test_what_is_no_image_is_refused_with_its_name(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(images.ImageError, match="no images in it"):
         images.batch([tmp_path / "empty"])
+
+
+def test_a_folder_of_folders_and_an_array_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    for name in ("n01", "n02", "n03", "n04"):
+        (tmp_path / "val" / name).mkdir(parents=True)
+        Image.new("RGB", (9, 9)).save(tmp_path / "val" / name / "x.JPEG")
+    with pytest.raises(images.ImageError, match=r"but in 4 folders in it: n01, n02, n03, …; name"):
+        images.find([tmp_path / "val"])
+    assert len(images.find(sorted((tmp_path / "val").iterdir()))) == 4
+    (tmp_path / "empty" / "deeper").mkdir(parents=True)
+    with pytest.raises(images.ImageError, match=r"no images in it \([^)]*\)$"):
+        images.find([tmp_path / "empty"])
+    np.save(tmp_path / "mine.npy", np.zeros((1, 3, 8, 8), np.float32))
+    np.savez(tmp_path / "mine.npz", a=np.zeros(3))
+    for name in ("mine.npy", "mine.npz"):
+        with pytest.raises(images.ImageError, match="an array, not an image; save images as"):
+            images.load(tmp_path / name)

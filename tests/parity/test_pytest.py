@@ -133,3 +133,74 @@ def test_the_readmes_example_runs_as_a_test(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "ignore")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["first that differs: 0: relative L2 *"])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [torch.from_numpy, paddle.to_tensor, lambda x: [x], lambda x: (torch.from_numpy(x),)],
+    ids=["torch", "paddle", "a list", "a tuple of tensors"],
+)
+def test_inputs_may_be_tensors_of_either_framework(make) -> None:
+    mine, theirs = pair()
+    assert len(assert_parity(mine, theirs, make(IMAGES))) == 1
+    one_weight(mine, theirs)
+    with pytest.raises(pytest.fail.Exception, match="first that differs: output"):
+        assert_parity(mine, theirs, make(IMAGES))
+
+
+@pytest.mark.parametrize("several", [[1, 2], (1,), {"out": 1}, None])
+def test_several_outputs_are_refused_with_the_way_out(several) -> None:
+    with pytest.raises(TypeError, match="pass a function of the inputs that returns one tensor"):
+        assert_parity(lambda x: several, lambda x: x, IMAGES)
+
+
+def test_a_container_is_not_blamed_for_a_leaf() -> None:
+    mine, theirs = pair()
+    mine, theirs = torch.nn.Sequential(mine), paddle.nn.Sequential(theirs)
+    mine[0][1].eps = 0.1
+    names = {"0": "0", "0.4": "0.4", "0.1": "0.1", "0.0": "0.0"}
+    with pytest.raises(pytest.fail.Exception, match=r"first that differs: 0\.1: "):
+        assert_parity(mine.eval(), theirs, IMAGES, names)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda mine, theirs: mine.train(), r"first \(torch\) is in training mode: itself, 0, 1"),
+        (lambda mine, theirs: theirs.train(), r"second \(paddle\) is in training mode: itself"),
+        (lambda mine, theirs: mine[1].train(), r"first \(torch\) is in training mode: 1\. Call"),
+    ],
+)
+def test_a_side_in_training_mode_is_named(change, named: str) -> None:
+    mine, theirs = pair()
+    change(mine, theirs)
+    with pytest.raises(pytest.fail.Exception, match=named):
+        assert_parity(mine, theirs, IMAGES)
+    mine, theirs = pair()
+    one_weight(mine, theirs)
+    with pytest.raises(pytest.fail.Exception) as failure:
+        assert_parity(mine, theirs, IMAGES)
+    assert "training mode" not in str(failure.value)
+
+
+def test_a_module_is_not_blamed_for_what_comes_into_it() -> None:
+    mine, theirs = pair()
+    mine[2] = torch.nn.Identity()  # the missing ReLU
+    with pytest.raises(pytest.fail.Exception, match=r"comes into it differs already .*before it"):
+        assert_parity(mine, theirs, IMAGES, NAMES)
+    mine, theirs = pair()
+    untransposed(mine, theirs)
+    with pytest.raises(pytest.fail.Exception) as failure:
+        assert_parity(mine, theirs, IMAGES, NAMES)
+    assert "comes into it" not in str(failure.value)
+
+
+@pytest.mark.parametrize("momentum", [0.9, 0.01, 0.2, 0.0])
+def test_another_momentum_shows_in_the_statistics(momentum: float) -> None:
+    mine, theirs = pair()
+    assert len(assert_parity(mine.train(), theirs.train() or theirs, IMAGES)) == 2
+    mine, theirs = pair()
+    mine[1].momentum = momentum
+    with pytest.raises(pytest.fail.Exception, match="statistics after a call in training mode"):
+        assert_parity(mine.train(), theirs.train() or theirs, IMAGES)
+    assert len(assert_parity(*pair(), IMAGES)) == 1

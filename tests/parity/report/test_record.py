@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from benchmarks.readme import __main__ as readme
 from parity import records
 from parity.comparison.compare import compare
+from parity.comparison.weights import TensorComparison, TensorDifference
 from parity.records import RecordError
 from parity.report import record as reports
 from parity.report.text import render
@@ -28,7 +30,9 @@ KEPT = sorted((readme.RESULTS / "parity").glob("resnet*.json"))
 DESCRIPTION = {"version": "1.0", "gpu": None, "switches": {"threads": 2}}
 
 
-def report(difference: float, cause: dict[str, Any] | None = None) -> Report:
+def report(
+    difference: float, cause: dict[str, Any] | None = None, tensors: TensorComparison | None = None
+) -> Report:
     """Of ResNet-18's logits alone, which differ by that."""
     options = Options(("float64",))
     (section,) = plan.sections("resnet18", options)
@@ -39,7 +43,7 @@ def report(difference: float, cause: dict[str, Any] | None = None) -> Report:
         model="resnet18", images=(2, 3, 32, 32), images_sha256=64 * "0",
         weights={"torch": "a.pth", "paddle": "a.pdparams"}, options=options, device="cpu",
         frameworks={"torch": DESCRIPTION, "paddle": DESCRIPTION}, threads=2, results=(result,),
-        epsilon_effect=None,
+        epsilon_effect=None, tensors=tensors or TensorComparison(62),
     )  # fmt: skip
 
 
@@ -72,6 +76,40 @@ def test_a_report_is_kept_as_record_and_page(record: dict[str, Any], tmp_path: P
     assert kept["verdict"] == "DIFFERENT"
     assert (kept["sections"][0]["first"], kept["sections"][0]["failed"]) == ("conv1", 1)
     assert reports.as_json(report(0.0))["verdict"] == "EQUAL"
+
+
+def test_equal_outputs_of_other_weights_are_not_equal(tmp_path: Path) -> None:
+    rows = [TensorDifference(f"bn{n}_mean", "4 of 4 values differ") for n in range(7)]
+    for count in (1, 7):
+        made = reports.as_json(report(0.0, tensors=TensorComparison(62, tuple(rows[:count]))))
+        file, page = reports.write(made, tmp_path)
+        kept = json.loads(file.read_text())
+        assert kept["verdict"] == "DIFFERENT"
+        assert [row["name"] for row in kept["tensors"]["different"]] == [
+            f"bn{n}_mean" for n in range(count)
+        ]
+        assert "bn0_mean" in page.read_text()
+        text = render(kept)
+        assert text.endswith("\nDIFFERENT")
+        assert f"outputs equal, {count} tensor" in text
+        assert "bn0_mean (4 of 4 values differ)" in text
+        assert ("and 2 more" in text) == (count == 7)
+    both = render(reports.as_json(report(1.0, tensors=TensorComparison(62, tuple(rows[:1])))))
+    assert "outputs equal" not in both
+    assert "weights: 1 tensor differs of 62" in both
+    equal = render(reports.as_json(report(0.0)))
+    assert "networks: the suite's own on both sides, pytorch_impl and paddle_impl" in equal
+    assert "differ" not in equal
+
+
+def test_figures_have_digits_enough_to_show_why(record: dict[str, Any], tmp_path: Path) -> None:
+    wrong = compare("a", np.float32([1 + 1.00003e-4]), np.float32([1]), np.array([1.0]), "float32")
+    shown, most = re.fullmatch(r"relative L2 (\S+) is over (\S+)", wrong.problem).groups()
+    assert float(shown) > float(most)
+    plain = wrong.as_json()
+    assert plain["relative_l2"] > plain["allowed"]
+    record["sections"][0]["outputs"][0] |= {"relative_l2": 1.0000004e-4, "allowed": 1e-4}
+    assert "1.0000004e-04  1.0000000e-04" in re.sub(" +", "  ", render(record))
 
 
 MUTATIONS: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
