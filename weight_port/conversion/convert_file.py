@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from weight_port.conversion import twins
 from weight_port.conversion.convert import convert_detected, parameter_names
 from weight_port.conversion.detect import Detection
 from weight_port.conversion.recognise import recognise_checkpoint
@@ -34,6 +35,7 @@ class Ported:
     counters_made: int
     dropped: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()  # what the source may be instead, a sentence each
 
 
 def convert_file(
@@ -56,7 +58,8 @@ def convert_file(
     ``to="raw"`` keeps names and bytes, of any file; ``linear_layout="torch"`` then transposes the
     weights that the program beside the file multiplies by, and no others. ``fold`` and
     ``allow_mismatch`` are ``convert``'s; what a model of ``to`` computes otherwise is in the notes
-    and in the metadata of a file that has any. ``sha256`` is the source's, where the caller has it
+    and in the metadata of a file that has any, and so is what else
+    the source may be. ``sha256`` is the source's, where the caller has it
     computed already. Raises WeightPortError: see ``read``,
     ``convert`` and ``write``.
     """
@@ -80,13 +83,16 @@ def convert_file(
         source_network.tensors, to, detection, include_top, fold, allow_mismatch
     )
     about = {"format": _framework(to), "dialect": to, "architecture": detection.architecture}
+    if others := twins.names(detection):
+        about["undecided"] = others  # which networks the tensors may be of instead
     if converted.mismatches:
         about["mismatches"] = "; ".join(map(str, converted.mismatches))
     metadata = _metadata(checkpoint, about, sha256)
     counters, dropped = _difference(source_network.tensors, converted, detection, to)
     _write(destination, converted, force, metadata, _variables(to, converted, detection))
     notes = (*checkpoint.contents.notes, *source_network.notes, *map(str, converted.differences))
-    return Ported(detection, len(converted), counters, dropped, notes)
+    undecided = tuple(filter(None, (twins.open_to(detection, to), *twins.lines(detection))))
+    return Ported(detection, len(converted), counters, dropped, notes, undecided)
 
 
 def _write(

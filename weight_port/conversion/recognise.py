@@ -63,7 +63,7 @@ def _as_named(detection: Detection, name: str) -> Detection:
     if name not in detection.twins:
         return detection
     reason = f"{detection.reason}; it says that it is {name}, which has the same"
-    return replace(detection, architecture=name, twins=(), reason=reason)
+    return replace(detection, architecture=name, twins=(), lookalikes=(), reason=reason)
 
 
 def recognise(
