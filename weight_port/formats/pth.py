@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from weight_port.errors import DAMAGE, FormatError, shown
-from weight_port.formats.contents import NESTED, Contents, check_total
+from weight_port.formats.contents import Contents, check_total
+from weight_port.formats.states import choose, left_out
 from weight_port.pickles.arrays import NUMPY_GLOBALS, PendingArray, plain_dict
 from weight_port.pickles.reader import Global, Reader
 from weight_port.storage import zips
@@ -151,19 +152,6 @@ def _read_legacy(where: str, data: memoryview) -> Any:
     return values[3]
 
 
-def _state(value: Any) -> tuple[Any, tuple[str, ...]]:
-    """The dict of tensors itself, or the one that a training loop put it in, and where."""
-    notes = []
-    for _ in range(2):
-        if isinstance(value, dict):
-            # Beside it may stand a tensor: torch's ImageNet example saves its best accuracy.
-            key = next((k for k in NESTED if isinstance(value.get(k), dict)), None)
-            if key is not None:
-                value = value[key]
-                notes.append(f"taken from {key!r}")
-    return value, tuple(notes)
-
-
 def _array(item: Any) -> np.ndarray | None:
     """The array behind a value, None where it is no tensor."""
     if isinstance(item, _Tensor):
@@ -171,18 +159,23 @@ def _array(item: Any) -> np.ndarray | None:
     return item.array if isinstance(item, PendingArray) else None
 
 
+def _is_tensor(item: Any) -> bool:
+    return isinstance(item, (_Tensor, PendingArray))
+
+
 def read(file: File) -> Contents:
     """Every tensor of a state dict, by its key, as views of the memory-mapped file.
 
-    A state dict nested under state_dict, model_state_dict, model or net is found. Raises
+    A state dict in a dict of other things is found, and what is left beside it is said. Raises
     UnsafeFileError for a pickle that is more than data, FormatError for a damaged file or one
     without tensors.
     """
     data = file.load()
     load: Callable[[str, memoryview], Any] = _read_zip if bytes(data[:2]) == b"PK" else _read_legacy
     try:
-        state, notes = _state(load(file.where, data))
-        return Contents(_tensors(file.where, state, len(data)), notes)
+        state, notes = choose(load(file.where, data), _is_tensor)
+        tensors = _tensors(file.where, state, len(data))
+        return Contents(tensors, (*notes, *left_out(state, _is_tensor)))
     except DAMAGE as error:
         raise FormatError(f"{file.where}: damaged torch checkpoint: {error!r:.200}") from None
 
@@ -198,11 +191,7 @@ def _tensors(where: str, state: Any, size: int) -> dict[str, np.ndarray]:
     if not tensors:
         some = ", ".join(key[:60] for key in list(arrays)[:8]) or "nothing"
         raise FormatError(f"{where}: no tensors found; its keys: {some}")
-    for key, array in arrays.items():
-        if array is None:
-            raise FormatError(
-                f"{where}: {shown(key)} is not a tensor beside tensors; save a state dict"
-            )
+    for key, array in tensors.items():
         if array.nbytes > size:  # strides of 0 can make any size out of one number
             raise FormatError(
                 f"{where}: {shown(key)} takes {array.nbytes} bytes of a file of {size}"
