@@ -79,9 +79,8 @@ def convert_file(
         raise DestinationError("--linear-layout goes with --to raw; a dialect has its own layout")
     source_network = recognise_checkpoint(checkpoint, dialect, architecture)
     detection = source_network.detection
-    converted = convert_detected(
-        source_network.tensors, to, detection, include_top, fold, allow_mismatch
-    )
+    top = include_top and detection.include_top  # what isn't there can't be left out
+    converted = convert_detected(source_network.tensors, to, detection, top, fold, allow_mismatch)
     about = {"format": _framework(to), "dialect": to, "architecture": detection.architecture}
     if others := twins.names(detection):
         about["undecided"] = others  # which networks the tensors may be of instead
@@ -91,6 +90,8 @@ def convert_file(
     counters, dropped = _difference(source_network.tensors, converted, detection, to)
     _write(destination, converted, force, metadata, _variables(to, converted, detection))
     notes = (*checkpoint.contents.notes, *source_network.notes, *map(str, converted.differences))
+    if include_top and not top:
+        notes += ("there is no classifier in the source, and none in the result",)
     undecided = tuple(filter(None, (twins.open_to(detection, to), *twins.lines(detection))))
     return Ported(detection, len(converted), counters, dropped, notes, undecided)
 

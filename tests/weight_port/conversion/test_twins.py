@@ -106,3 +106,21 @@ def test_load_warns_and_a_name_settles_it(tmp_path, fake) -> None:
     with pytest.warns(weight_port.TwinWarning, match=r"(?s)resnet50_v1.*dilat"):
         assert pytorch_impl.load(path).architecture == "resnet50"
     assert pytorch_impl.load(path, architecture="resnet50_v1").architecture == "resnet50_v1"
+
+
+@pytest.mark.parametrize("to", ["torchvision", "paddle.vision", "paddle_impl"])
+def test_a_file_without_classifier_needs_no_no_top(tmp_path, fake, same_bits, capsys, to) -> None:
+    weight_port.write(tmp_path / "x.npz", fake("timm", "resnet18", include_top=False))
+    words = ["convert", str(tmp_path / "x.npz"), str(tmp_path / "y.npz"), "--to", to]
+    assert cli.main(words) == 0
+    assert "note: there is no classifier in the source" in capsys.readouterr().out
+    same_bits(weight_port.read(tmp_path / "y.npz"), fake(to, "resnet18", include_top=False))
+
+
+def test_a_head_of_several_layers_is_not_left_out_unasked(tmp_path, fake, capsys) -> None:
+    tensors = fake("torchvision", "resnet18")
+    tensors["fc.1.weight"], tensors["fc.1.bias"] = tensors.pop("fc.weight"), tensors.pop("fc.bias")
+    weight_port.write(tmp_path / "x.npz", tensors)
+    words = ["convert", str(tmp_path / "x.npz"), str(tmp_path / "y.npz"), "--to", "timm"]
+    assert cli.main(words) == 2
+    assert "fc.1.weight" in capsys.readouterr().err
