@@ -13,6 +13,7 @@ import weight_port
 from pytorch_impl.models import MODELS
 from pytorch_impl.network import Network
 from weight_port import arch
+from weight_port.conversion import twins
 from weight_port.dialects.keys import keys
 
 
@@ -66,12 +67,16 @@ def load(
     The file may be in any format and dialect that ``weight_port`` reads, under a wrapper's prefix
     (``module.``) too; its keys and shapes say which depth and form it is; ``architecture`` names
     the form where they leave it open (``resnet50`` has the tensors of ``resnet50_v1``).
-    ``include_top=False`` leaves the classifier out. With a ``num_classes`` that is not the file's,
+    Where they do, a weight_port.TwinWarning says what else the file may be; naming the network
+    settles it. ``include_top=False`` leaves the classifier out.
+    With a ``num_classes`` that is not the file's,
     or where the file has no classifier, the last layer is new, untrained: a UserWarning says so.
     Raises weight_port.WeightPortError for a file that is not exactly one of our networks.
     """
     recognised = weight_port.recognise(path, architecture=architecture)
     detection = recognised.detection
+    if said := twins.warning(path, detection):
+        warnings.warn(said, weight_port.TwinWarning, stacklevel=2)
     classes = detection.num_classes if num_classes is None else num_classes
     hidden = {"hidden": detection.hidden} if detection.hidden else {}
     model = MODELS[detection.architecture](classes, detection.in_channels, include_top, **hidden)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         DialectError,
         FormatError,
         MismatchError,
+        TwinWarning,
         UnsafeFileError,
         WeightPortError,
     )
@@ -37,6 +38,7 @@ _HOMES = {
         "DialectError",
         "FormatError",
         "MismatchError",
+        "TwinWarning",
         "UnsafeFileError",
         "WeightPortError",
     ),
@@ -53,6 +55,7 @@ __all__ = [
     "FormatError",
     "MismatchError",
     "Recognised",
+    "TwinWarning",
     "UnsafeFileError",
     "WeightPortError",
     "check",

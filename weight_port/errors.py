@@ -40,6 +40,10 @@ def shown(value: object) -> str:
     return repr(value) if value is None or small else f"a {type(value).__name__}"
 
 
+class TwinWarning(UserWarning):
+    """A model was built from tensors that may be another network's."""
+
+
 # What Python and NumPy raise where a reader meets damaged or hostile bytes: a missing key, a
 # shape that overflows, text that is no UTF-8, nesting too deep to print.
 DAMAGE = (

@@ -12,6 +12,7 @@ import weight_port
 from parity import images, seeded
 from parity.run.results import FRAMEWORKS, Subject
 from weight_port import arch
+from weight_port.conversion import twins
 
 COUNT = 4  # images where none are given
 Say = Callable[[str], None]
@@ -32,9 +33,10 @@ class Given:
     seed: int = 0
 
 
-def check_weights(path: Path, model: str) -> weight_port.Detection:
+def check_weights(path: Path, model: str, say: Say = lambda _: None) -> weight_port.Detection:
     """Refuse, before anything runs, a checkpoint that is not the named model's.
 
+    What the file may be of instead is said.
     Raises UsageError for another network's, weight_port.WeightPortError for a damaged one.
     """
     recognised = weight_port.recognise(path)
@@ -42,6 +44,8 @@ def check_weights(path: Path, model: str) -> weight_port.Detection:
     if model != detection.architecture and model not in detection.twins:
         raise UsageError(f"{path}: holds {detection.architecture}, not {model}")
     weight_port.check(recognised.tensors, detection)
+    for line in twins.lines(detection):
+        say(f"{path}: undecided: {line}")
     return detection
 
 
@@ -97,12 +101,12 @@ def subject(model: str, given: Given, folder: Path, say: Say) -> Subject:
         seeded.make(model, batch, path, seed=given.seed)
         detection = check_weights(path, model)
     else:
-        detection = check_weights(path, model)
+        detection = check_weights(path, model, say)
         batch = _batch(given, model, detection.in_channels, str(path))
     weights = dict.fromkeys(FRAMEWORKS, path)
     if given.torch_weights is not None:
         weights["torch"] = given.torch_weights
-        port = check_weights(given.torch_weights, model)
+        port = check_weights(given.torch_weights, model, say)
         if (port.num_classes, port.in_channels) != (
             detection.num_classes,
             detection.in_channels,

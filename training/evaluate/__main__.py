@@ -18,6 +18,7 @@ from training.errors import TrainingError
 from training.evaluate import record as records
 from training.loop import launch
 from weight_port import WeightPortError, terminal
+from weight_port.conversion import twins
 
 RECORD = "evaluation.json"
 _ERRORS = (RecordError, TrainingError, WeightPortError, ImportError, OSError)
@@ -67,6 +68,8 @@ def _evaluate(args: argparse.Namespace) -> int:
     test = limited(sheet.load(args.data), args.limit)
     recognised = weight_port.recognise(args.weights, architecture=args.architecture)
     model = recognised.detection.architecture
+    for line in twins.lines(recognised.detection):
+        terminal.progress(f"{args.weights}: undecided: {line}")
     logits = scores(args.weights, model, args.data, args.limit)
     comparison = records.compare(logits, np.asarray(test.labels))
     print(records.text(comparison))

@@ -72,6 +72,7 @@ def _report(task: Task, done: Ported) -> dict[str, Any]:
         "counters_made": done.counters_made,
         "left_out": list(done.dropped),
         "notes": list(done.notes),
+        "undecided": list(done.undecided),
     }
 
 
@@ -168,11 +169,24 @@ def _run_all(tasks: list[Task], args: argparse.Namespace) -> int:
                 traceback.print_exception(result)
     if args.json:
         say_json({"done": done, "failed": failed})
+    else:
+        _say_remarks(done)
     for failure in failed:
         progress(f"weight-port: {_about(failure)}")
     if failed:
         progress(f"weight-port: {len(failed)} of {len(tasks)} failed")
     return 1 if failed else 0
+
+
+def _say_remarks(done: list[dict[str, Any]]) -> None:
+    """What is to be said of the files, once for all that it is said of."""
+    files: dict[str, list[str]] = {}
+    for result in done:
+        for remark in _remarks(result):
+            files.setdefault(remark, []).append(Path(result["source"]).name)
+    for remark, sources in files.items():
+        some = ", ".join(sources[:3]) + (" …" if len(sources) > 3 else "")
+        say(f"{some}: {remark}")
 
 
 def _about(failure: dict[str, str]) -> str:
@@ -231,11 +245,16 @@ def _print(done: dict[str, Any]) -> None:
     else:
         say(f"{source}: {done['architecture']} in {done['dialect']} ({done['reason']})")
     say(f"{done['destination']}: {done['tensors']} tensors in {to}")
-    for note in done["notes"]:
-        say(f"  note: {note}")
-    if done["counters_made"]:
-        say(f"  made: {done['counters_made']} × num_batches_tracked = 0, which Paddle has not")
-    left_out = done["left_out"]
-    if left_out:
+    for remark in _remarks(done):
+        say(f"  {remark}")
+
+
+def _remarks(done: dict[str, Any]) -> Iterator[str]:
+    """What is to be said of a file beside its name and network, a line each."""
+    yield from (f"note: {note}" for note in done["notes"])
+    yield from (f"undecided: {line}" for line in done["undecided"])
+    if made := done["counters_made"]:
+        yield f"made: {made} × num_batches_tracked = 0, which Paddle has not"
+    if left_out := done["left_out"]:
         some = ", ".join(left_out[:3]) + (" …" if len(left_out) > 3 else "")
-        say(f"  left out: {len(left_out)} tensors: {some}")
+        yield f"left out: {len(left_out)} tensors: {some}"

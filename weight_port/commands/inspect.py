@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from weight_port.conversion import twins
 from weight_port.conversion.check import check
 from weight_port.conversion.detect import Detection
 from weight_port.conversion.recognise import Recognised, recognise
@@ -70,6 +71,7 @@ def _report(
         report["architecture"] = detection.architecture
         report["in_channels"] = detection.in_channels
         report["classes"] = detection.num_classes if detection.include_top else None
+        report["undecided"] = list(twins.lines(detection))
         report["trainable"], report["statistics"] = _counts(network)
     return report
 
@@ -107,6 +109,8 @@ def _print(report: dict[str, Any]) -> None:
             "architecture",
             f"{report['architecture']}, {report['in_channels']} input channels, {classes}",
         )
+        for sentence in report["undecided"]:
+            line("undecided", sentence)
         line(
             "parameters", f"{report['trainable']:,} trainable, {report['statistics']:,} statistics"
         )

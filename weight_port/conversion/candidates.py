@@ -69,13 +69,26 @@ def _pairs(
     for library in DIALECTS:
         if dialect not in (library, None) or not (dialect or _is_marked(library, tensors)):
             continue
-        for name in DIALECTS[library].holds if architecture else unlike(library):
-            if architecture in (name, None):
+        for name in (architecture,) if architecture else unlike(library):
+            if name in alike(library, name):
                 yield library, name
 
 
 def _is_marked(dialect: str, tensors: Arrays) -> bool:
     return any(mark in tensors for mark in marks(dialect))
+
+
+def alike(dialect: str, name: str) -> list[str]:
+    """The architectures that a dialect's names can be of, with the tensors of ``name``.
+
+    Those that its library builds, and after them, where state dicts of that framework come from
+    anywhere, those that it doesn't. Empty where the library has none.
+    """
+    library, tensors = DIALECTS[dialect], ARCHITECTURES[name].tensors
+    same = [other for other in ARCHITECTURES if ARCHITECTURES[other].tensors == tensors]
+    held = [other for other in library.holds if other in same]
+    strangers = [other for other in same if other not in held] if library.common else []
+    return held + strangers if held else []
 
 
 def unlike(dialect: str) -> list[str]:

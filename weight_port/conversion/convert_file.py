@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from weight_port.conversion import twins
 from weight_port.conversion.convert import convert_detected, parameter_names
 from weight_port.conversion.detect import Detection
 from weight_port.conversion.recognise import recognise_checkpoint
@@ -34,6 +35,7 @@ class Ported:
     counters_made: int
     dropped: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()  # what the source may be instead, a sentence each
 
 
 def convert_file(
@@ -56,7 +58,8 @@ def convert_file(
     ``to="raw"`` keeps names and bytes, of any file; ``linear_layout="torch"`` then transposes the
     weights that the program beside the file multiplies by, and no others. ``fold`` and
     ``allow_mismatch`` are ``convert``'s; what a model of ``to`` computes otherwise is in the notes
-    and in the metadata of a file that has any. ``sha256`` is the source's, where the caller has it
+    and in the metadata of a file that has any, and so is what else
+    the source may be. ``sha256`` is the source's, where the caller has it
     computed already. Raises WeightPortError: see ``read``,
     ``convert`` and ``write``.
     """
@@ -76,17 +79,21 @@ def convert_file(
         raise DestinationError("--linear-layout goes with --to raw; a dialect has its own layout")
     source_network = recognise_checkpoint(checkpoint, dialect, architecture)
     detection = source_network.detection
-    converted = convert_detected(
-        source_network.tensors, to, detection, include_top, fold, allow_mismatch
-    )
+    top = include_top and detection.include_top  # what isn't there can't be left out
+    converted = convert_detected(source_network.tensors, to, detection, top, fold, allow_mismatch)
     about = {"format": _framework(to), "dialect": to, "architecture": detection.architecture}
+    if others := twins.names(detection):
+        about["undecided"] = others  # which networks the tensors may be of instead
     if converted.mismatches:
         about["mismatches"] = "; ".join(map(str, converted.mismatches))
     metadata = _metadata(checkpoint, about, sha256)
     counters, dropped = _difference(source_network.tensors, converted, detection, to)
     _write(destination, converted, force, metadata, _variables(to, converted, detection))
     notes = (*checkpoint.contents.notes, *source_network.notes, *map(str, converted.differences))
-    return Ported(detection, len(converted), counters, dropped, notes)
+    if include_top and not top:
+        notes += ("there is no classifier in the source, and none in the result",)
+    undecided = tuple(filter(None, (twins.open_to(detection, to), *twins.lines(detection))))
+    return Ported(detection, len(converted), counters, dropped, notes, undecided)
 
 
 def _write(

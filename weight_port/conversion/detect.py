@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from weight_port.arch import ARCHITECTURES, Sizes
-from weight_port.conversion import candidates
+from weight_port.conversion import candidates, twins
 from weight_port.conversion.candidates import Arrays, Candidate
-from weight_port.dialects.keys import DIALECTS, Key, keys
+from weight_port.dialects import lookalikes
+from weight_port.dialects.keys import COUNTER, DIALECTS, Key, keys
+from weight_port.dialects.lookalikes import Lookalike
 from weight_port.errors import DialectError
 
 _ENOUGH = 0.5  # share of keys that must fit before a file is called a damaged X, not "unknown"
@@ -27,6 +29,7 @@ class Detection:
     reason: str
     aliases: tuple[str, ...] = ()  # dialects that give this network the same keys
     twins: tuple[str, ...] = ()  # architectures with the same keys and shapes in this dialect
+    lookalikes: tuple[Lookalike, ...] = ()  # the same of networks that the suite has not
 
     @property
     def sizes(self) -> Sizes:
@@ -41,15 +44,7 @@ class Detection:
     @property
     def undecided(self) -> str:
         """What the tensors leave open, in a sentence; "" for nothing."""
-        reasons = []
-        if self.aliases:
-            reasons.append(f"{' and '.join(self.aliases)} has the same names")
-        if self.twins:
-            reasons.append(
-                f"the tensors could be those of {' or '.join(self.twins)} too, which a state dict "
-                f"can't tell apart; {self.architecture} is what {self.dialect} builds by default"
-            )
-        return "; ".join(reasons)
+        return "; ".join(twins.lines(self))
 
 
 def check_dialect(name: str) -> None:
@@ -86,8 +81,19 @@ def detect(
         both = " and ".join(f"{one.architecture} in {one.dialect}" for one in distinct)
         raise DialectError(f"the names fit {both} equally well; {_way_out(tensors, distinct)}")
     first, *others = detections
-    twins = () if architecture else tuple(_alike(first.dialect, first.architecture)[1:])
-    return replace(first, aliases=tuple(other.dialect for other in others), twins=twins)
+    first = replace(first, aliases=tuple(other.dialect for other in others))
+    return first if architecture else _with_twins(first, tensors)
+
+
+def _with_twins(detection: Detection, tensors: Arrays) -> Detection:
+    """With all that the tensors can be instead of the network that was taken."""
+    dialect, name = detection.dialect, detection.architecture
+    counted = any(key.endswith(COUNTER) for key in tensors)
+    return replace(
+        detection,
+        twins=tuple(candidates.alike(dialect, name)[1:]),
+        lookalikes=lookalikes.of(dialect, ARCHITECTURES[name], counted),
+    )
 
 
 def _detection(candidate: Candidate) -> Detection:
@@ -105,12 +111,6 @@ def _unknown(tensors: Arrays, dialect: str | None, nearest: list[Detection]) -> 
         f"the names fit no network in {dialect or ' or '.join(DIALECTS)} (nearest: {reasons}); "
         f"the first names are {some}"
     )
-
-
-def _alike(dialect: str, name: str) -> list[str]:
-    """The architectures of a dialect that have the keys and shapes of ``name``, itself included."""
-    tensors = ARCHITECTURES[name].tensors
-    return [other for other in DIALECTS[dialect].holds if ARCHITECTURES[other].tensors == tensors]
 
 
 def _way_out(tensors: Arrays, distinct: list[Detection]) -> str:

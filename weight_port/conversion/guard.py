@@ -115,6 +115,17 @@ def nearest(name: str, to: str) -> str | None:
     return name if name in held else next(iter(same), None)
 
 
+def apart(dialect: str, name: str, twin: str) -> tuple[tuple[str, str, str], ...]:
+    """(subject, what ``name`` does, what ``twin`` does) of all that the two compute otherwise."""
+    library, ours, theirs = DIALECTS[dialect], architecture(name), architecture(twin)
+    compared = (
+        (trait.subject, trait.of(library, ours), trait.of(library, theirs))
+        for trait in _TRAITS
+        if trait.kind == FUNCTION
+    )
+    return tuple(item for item in compared if item[1] != item[2])
+
+
 def differences(source: str, name: str, to: str) -> tuple[Difference, ...]:
     """What a model in ``to`` does otherwise with the weights of ``name`` in the dialect ``source``.
 

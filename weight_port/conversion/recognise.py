@@ -19,7 +19,18 @@ from weight_port.errors import DialectError, MismatchError
 from weight_port.formats.contents import Contents, Tensors
 from weight_port.formats.files import Checkpoint, open_checkpoint
 
-PREFIXES = ("module.", "_orig_mod.", "backbone.")
+PREFIXES = (
+    "module.",
+    "_orig_mod.",
+    "backbone.",
+    "model.",
+    "net.",
+    "network.",
+    "encoder.",
+    "resnet.",
+)
+# Counters that github.com/Lyken17/pytorch-OpCounter (thop) leaves in a network that it measured.
+_THOP = ("total_ops", "total_params")
 
 
 @dataclass(frozen=True)
@@ -46,13 +57,16 @@ def strip_prefixes(tensors: Tensors) -> tuple[Tensors, str]:
 
 def _views(contents: Contents) -> Iterator[tuple[Tensors, tuple[str, ...]]]:
     """The tensors under every set of names that they have, the likeliest first."""
+    tensors = {k: a for k, a in contents.tensors.items() if k.rpartition(".")[2] not in _THOP}
+    counters = len(contents.tensors) - len(tensors)
+    thop = (f"left out {counters} counters of thop (total_ops, total_params)",) * bool(counters)
     if contents.structured:
         named = {contents.structured[name]: array for name, array in contents.tensors.items()}
         yield named, ("recognised by the layers' names, not the variables'",)
-    yield contents.tensors, ()
-    stripped, taken = strip_prefixes(contents.tensors)
+    yield tensors, thop
+    stripped, taken = strip_prefixes(tensors)
     if taken:
-        yield stripped, (f"prefix {taken!r} taken off every name",)
+        yield stripped, (*thop, f"prefix {taken!r} taken off every name")
 
 
 def _as_named(detection: Detection, name: str) -> Detection:
@@ -63,7 +77,7 @@ def _as_named(detection: Detection, name: str) -> Detection:
     if name not in detection.twins:
         return detection
     reason = f"{detection.reason}; it says that it is {name}, which has the same"
-    return replace(detection, architecture=name, twins=(), reason=reason)
+    return replace(detection, architecture=name, twins=(), lookalikes=(), reason=reason)
 
 
 def recognise(

@@ -108,6 +108,14 @@ class Dialect:
         """Torch's conventions: linear weights [out, in], and a counter in every batch norm."""
         return "counter" in self.suffixes
 
+    @property
+    def common(self) -> bool:
+        """Whether networks of other libraries' making are saved under its names too.
+
+        So it is with PyTorch's and Paddle's modules; Keras's and Caffe's names are of one release.
+        """
+        return self.suffixes not in (KERAS, CAFFE)
+
 
 def _form(row: Architecture) -> tuple[object, ...]:
     """What the ResNets that every library has are alike in."""

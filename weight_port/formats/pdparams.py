@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from weight_port.errors import DAMAGE, DestinationError, FormatError, UnsafeFileError, shown
+from weight_port.formats import states
 from weight_port.formats.contents import NESTED, Contents, check_total, no_tensors_note
 from weight_port.pickles import writer as op
 from weight_port.pickles.arrays import NUMPY_GLOBALS, PendingArray, encode_into
@@ -73,8 +74,9 @@ def read(file: File) -> Contents:
     key = next((k for k in NESTED if isinstance(value.get(k), dict)), None)
     notes = []
     if key is not None:
+        left = states.beside(value, key, lambda item: _array(item) is not None)
         value = value[key]
-        notes.append(f"taken from {key!r}")
+        notes += [f"taken from {key!r}", *([left] if left else [])]
     value.pop(NAME_TABLE, None)
     collected = _Found(len(data))
     try:

@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from weight_port.errors import DAMAGE, FormatError, shown
-from weight_port.formats.contents import NESTED, Contents, check_total, no_tensors_note
+from weight_port.formats.contents import Contents, check_total
+from weight_port.formats.states import choose, left_out
 from weight_port.pickles import modules
 from weight_port.pickles.arrays import NUMPY_GLOBALS, PendingArray
 from weight_port.pickles.reader import Reader, left_out_note
-from weight_port.pickles.values import Global, Pending, Placeholder, kind_of
+from weight_port.pickles.values import Global, Pending, kind_of
 from weight_port.storage import zips
 from weight_port.storage.buffers import BFLOAT16, MAX_DIMENSIONS, dtype_called
 from weight_port.storage.scratch import Scratch
@@ -252,24 +253,10 @@ def _read_legacy(where: str, data: memoryview) -> Pickled:
     return Pickled(values[3], tuple(left_out))
 
 
-def _state(value: Any) -> tuple[Any, tuple[str, ...]]:
-    """The dict of tensors itself, or the one that a training loop put it in, and where."""
-    notes = []
-    for _ in range(2):
-        if isinstance(value, dict):
-            # Beside it may stand a tensor: torch's ImageNet example saves its best accuracy.
-            key = next((k for k in NESTED if _holds_weights(value.get(k))), None)
-            if key is not None:
-                value = value[key]
-                notes.append(f"taken from {key!r}")
-    if modules.is_module(value):
-        notes.append(f"a whole {value.name} was pickled: the tensors in it")
-        value = modules.state_dict(value)
-    return value, tuple(notes)
-
-
-def _holds_weights(value: Any) -> bool:
-    return isinstance(value, dict) or modules.is_module(value)
+def _is_tensor(item: Any) -> bool:
+    if isinstance(item, _Variable):
+        return isinstance(item.data, _Tensor)
+    return isinstance(item, _Tensor) or (isinstance(item, PendingArray) and item.array is not None)
 
 
 def _array(item: Any) -> np.ndarray | None:
@@ -284,7 +271,7 @@ def _array(item: Any) -> np.ndarray | None:
 def read(source: File | Folder) -> Contents:
     """Every tensor of a state dict, by its key, as views of the memory-mapped file.
 
-    A state dict nested under state_dict, model_state_dict, model or net is found, and so are the
+    A state dict in a dict of other things is found, and what is left beside it is said; so are the
     tensors of a whole pickled module and of TorchScript's. Raises UnsafeFileError for a pickle
     that asks for a known attack, FormatError for a damaged file or one without tensors.
     """
@@ -300,16 +287,17 @@ def read(source: File | Folder) -> Contents:
 
 
 def _contents(where: str, pickled: Pickled, size: int) -> Contents:
-    state, notes = _state(pickled.value)
-    tensors, others = _tensors(where, state, size)
-    return Contents(tensors, (*notes, *others, *left_out_note(pickled.left_out)))
+    value, whole = modules.opened(pickled.value)
+    state, notes = choose(value, _is_tensor)
+    tensors = _tensors(where, state, size)
+    others = (*left_out(state, _is_tensor), *left_out_note(pickled.left_out))
+    return Contents(tensors, (*whole, *notes, *others))
 
 
-def _tensors(where: str, state: Any, size: int) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-    """The arrays of a state dict out of a file of ``size`` bytes, and a note on what is none."""
+def _tensors(where: str, state: Any, size: int) -> dict[str, np.ndarray]:
+    """The arrays of a state dict out of a file of ``size`` bytes."""
     if not isinstance(state, dict):
-        kind = state.name if isinstance(state, Placeholder) else type(state).__name__
-        raise FormatError(f"{where}: holds a {kind}, not tensors by name")
+        raise FormatError(f"{where}: holds a {kind_of(state)}, not tensors by name")
     arrays = {str(key): _array(item) for key, item in state.items()}
     if len(arrays) != len(state):
         raise FormatError(f"{where}: two tensors have one name, once as text and once as a number")
@@ -323,7 +311,4 @@ def _tensors(where: str, state: Any, size: int) -> tuple[dict[str, np.ndarray], 
                 f"{where}: {shown(key)} takes {array.nbytes} bytes of a file of {size}"
             )
     check_total(tensors, size, where)
-    others = [
-        f"{key} ({kind_of(state[key])})" for key in arrays if arrays[key] is None and key in state
-    ]
-    return tensors, no_tensors_note(others)
+    return tensors

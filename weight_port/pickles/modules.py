@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from weight_port.errors import shown
 from weight_port.pickles.values import Placeholder
 
 _TABLES = ("_parameters", "_buffers", "_modules")
@@ -53,3 +54,18 @@ def _members(state: dict[Any, Any]) -> Iterator[tuple[Any, Any]]:
         if not isinstance(entries, dict):
             raise TypeError(f"a module's {table} that is no dict")
         yield from entries.items()
+
+
+def opened(value: Any) -> tuple[Any, tuple[str, ...]]:
+    """A module, or the modules among a dict's values, as state dicts; and a note on each."""
+    if is_module(value):
+        return state_dict(value), (f"a whole {value.name} was pickled: the tensors in it",)
+    if not isinstance(value, dict):
+        return value, ()
+    notes = tuple(
+        f"under {shown(key)} a whole {item.name} was pickled: the tensors in it"
+        for key, item in value.items()
+        if is_module(item)
+    )
+    plain = {key: state_dict(item) if is_module(item) else item for key, item in value.items()}
+    return (plain if notes else value), notes

@@ -166,7 +166,7 @@ def test_what_is_no_tensor_is_left_out_and_said(tmp_path, zipped: bool) -> None:
     path = save({"w": torch.zeros(1), "epoch": 3}, tmp_path / "x.pth", zipped)
     contents = open_checkpoint(path).contents
     assert list(contents.tensors) == ["w"]
-    assert contents.notes == ("left out 1 that are no tensors: epoch (int)",)
+    assert contents.notes == ("left out 1 that are no tensors: 'epoch' (int)",)
 
 
 class Whole(torch.nn.Module):

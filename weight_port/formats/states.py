@@ -1,0 +1,93 @@
+"""Which state dict of a training's checkpoint is read, and what is left beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from weight_port.errors import shown
+from weight_port.formats.contents import NESTED
+from weight_port.pickles.values import kind_of
+
+# Where training loops put weights, the usual first; of these the first that is there is taken.
+KEYS = (
+    *NESTED,
+    "model_state",
+    "network",
+    "weight",
+    "weights",
+    "params",
+    "module",
+    "state_dict_ema",
+    "model_ema",
+    "ema",
+)
+_DEPTH = 2
+IsTensor = Callable[[Any], bool]
+
+
+def _states(value: Mapping[Any, Any], is_tensor: IsTensor) -> Iterator[str]:
+    """The keys of the dicts that hold tensors by name, or a dict that does."""
+    for key, item in value.items():
+        if isinstance(key, str) and isinstance(item, dict) and _tensors(item, is_tensor):
+            yield key
+
+
+def _tensors(value: Mapping[Any, Any], is_tensor: IsTensor) -> int:
+    """How many tensors a dict has by a name, or else those dicts in it that usually have them."""
+    count = sum(isinstance(key, str) and is_tensor(item) for key, item in value.items())
+    if count:
+        return count
+    nested = (value[key] for key in KEYS if isinstance(value.get(key), dict))
+    return sum(
+        isinstance(key, str) and is_tensor(item) for state in nested for key, item in state.items()
+    )
+
+
+def choose(value: Any, is_tensor: IsTensor) -> tuple[Any, tuple[str, ...]]:
+    """The dict of tensors itself, or the one in it that is taken; where from, and what is left.
+
+    Beside a usual key may stand a tensor: torch's ImageNet example saves its best accuracy. Without
+    a usual key, the one dict of tensors that there is counts, where no tensor stands beside it.
+    """
+    notes: list[str] = []
+    for _ in range(_DEPTH):
+        if not isinstance(value, dict):
+            break
+        states = list(_states(value, is_tensor))
+        bare = not any(is_tensor(item) for item in value.values())
+        only = states[0] if len(states) == 1 and bare else None
+        key = next((key for key in KEYS if key in states), only)
+        if key is None:
+            break
+        left = beside(value, key, is_tensor)
+        value = value[key]
+        notes += [f"taken from {shown(key)}", *([left] if left else [])]
+    return value, tuple(notes)
+
+
+def beside(value: Mapping[Any, Any], key: str, is_tensor: IsTensor) -> str:
+    """What is left out beside the dict of tensors that is taken, in a sentence; "" for nothing."""
+    left = [_about(other, item, is_tensor) for other, item in value.items() if other != key]
+    return f"left out beside {shown(key)}: {_some(left)}" if left else ""
+
+
+def left_out(state: Any, is_tensor: IsTensor) -> tuple[str, ...]:
+    """A note on what is no tensor in a dict of tensors."""
+    if not isinstance(state, dict):
+        return ()
+    others = [_about(key, item, is_tensor) for key, item in state.items() if not is_tensor(item)]
+    return (f"left out {len(others)} that are no tensors: {_some(others)}",) if others else ()
+
+
+def _some(items: list[str]) -> str:
+    """Dicts of tensors are all named, of other things the first."""
+    items = sorted(items, key=lambda item: "tensors)" not in item)
+    return ", ".join(items[:12]) + (f" and {len(items) - 12} more" if len(items) > 12 else "")
+
+
+def _about(key: Any, item: Any, is_tensor: IsTensor) -> str:
+    name = shown(key) if isinstance(key, str) else str(key)[:20]
+    if isinstance(item, dict) and (count := _tensors(item, is_tensor)):
+        return f"{name} ({count} tensors)"
+    return f"{name} ({'tensor' if is_tensor(item) else kind_of(item)})"
