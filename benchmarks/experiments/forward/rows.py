@@ -10,7 +10,6 @@ import numpy as np
 from benchmarks import stats
 from benchmarks.devices import gpu_monitor
 from benchmarks.grid.cells import BEST, IMPLEMENTATIONS, LABELS, PAIRS, RUNGS
-from benchmarks.records.record import Record
 from benchmarks.roofline import costs, roofs
 from weight_port import arch
 
@@ -209,17 +208,3 @@ def ratios(record: Mapping[str, Any]) -> list[Row]:
 def _key(cell: Mapping[str, Any], implementation: str) -> tuple[Any, ...]:
     same = (label for label in LABELS if label != "implementation")
     return (*(cell[label] for label in same), implementation)
-
-
-def unsound(record: Record) -> list[str]:
-    """Cells that claim to have gone well and hold nothing: more than a schema can say."""
-
-    def is_empty(cell: dict[str, Any]) -> bool:
-        samples = [process["samples"] for process in cell["processes"]]
-        return not samples or not all(found and found["device_ns"] for found in samples)
-
-    return [
-        f"record.cells[{index}]: no error, and no samples"
-        for index, cell in enumerate(record["cells"])
-        if cell["error"] is None and is_empty(cell)
-    ]

@@ -147,21 +147,3 @@ def totals(record: Record) -> list[Row]:
     sums = [_summed(of[0]["kind"], of, roof) for of in kinds if of]
     every = _summed("all steps", steps, roof)
     return [*sums, every, _whole(record, every)]
-
-
-def unsound(record: Record) -> list[str]:
-    """Sides whose processes lack a step, or hold a time that parity does not allow, or none."""
-    expected = costs.order(record["settings"]["model"])
-    problems = []
-    for index, side in enumerate(record["sides"]):
-        where = f"record.sides[{index}]"
-        if side["error"] is None and not side["processes"]:
-            problems.append(f"{where}: no error, and no processes")
-        for process in side["processes"]:
-            held = (process, *process["steps"])
-            if any(bool(part["parity"]["error"]) == bool(part["device_ns"]) for part in held):
-                problems.append(f"{where}: a time without parity, or parity without a time")
-            steps = [(step["name"], step["kind"]) for step in process["steps"]]
-            if process["device_ns"] and steps != expected:
-                problems.append(f"{where}: its steps are not those of the network")
-    return problems

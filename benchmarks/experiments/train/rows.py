@@ -8,23 +8,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks import stats
-from benchmarks.records.record import Record
 
 Row = dict[str, Any]
 LABELS = ("framework", "precision", "layout", "threads")
-
-
-def unsound(record: Record) -> list[str]:
-    """Rows that claim to have gone well and lack processes or trainings that were asked for."""
-    settings, problems = record["settings"], []
-    for index, row in enumerate(record["rows"]):
-        where = f"record.rows[{index}]"
-        if row["error"] is not None:
-            continue
-        for part, count in (("processes", "rounds"), ("accuracies", "seeds")):
-            if len(row[part]) != settings[count]:
-                problems.append(f"{where}: {len(row[part])} {part} of {settings[count]}")
-    return problems
 
 
 def name(row: Mapping[str, Any]) -> str:
