@@ -32,9 +32,26 @@ def github(lines: list[list[str]], headings: list[str], left: Sequence[bool] | N
     return tables.lines(headings, lines, is_left, "github")
 
 
+WIDE = 1.25  # an interval's end over its begin from which on a ratio is no figure
+
+
+def _quoted(row: dict[str, Any]) -> str:
+    """A ratio; "–" where its interval has 1 in it and is too wide to say anything."""
+    is_wide = row["low"] <= 1 <= row["high"] and row["high"] / row["low"] > WIDE
+    return "–" if is_wide else f"{row['ratio']:.2f}"
+
+
+def _interval(row: dict[str, Any]) -> str:
+    """The 95 % interval, to one digit after the point where there is no figure."""
+    digits = 1 if _quoted(row) == "–" else 2
+    return f"{row['low']:.{digits}f} to {row['high']:.{digits}f}"
+
+
 def _cell(row: dict[str, Any]) -> str:
     if row["error"]:
         return str(row["error"])
+    if (row["between"] or 0) > WIDE - 1:  # its processes differ too much for a third digit
+        return f"{float(format(row['median_ms'], '.2g')):g}"
     return f"{row['median_ms']:.{2 if row['median_ms'] < 10 else 1}f}"
 
 
@@ -66,9 +83,7 @@ def _network_lines(record: dict[str, Any]) -> list[list[str]]:
     """A network each: our two medians, and the ratios that there are, with their intervals."""
     times = {(row["model"], row["implementation"]): _cell(row) for row in rows(record)}
     quoted = {
-        (row["model"], row["numerator"], row["denominator"]): (
-            f"{row['ratio']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
-        )
+        (row["model"], row["numerator"], row["denominator"]): (f"{_quoted(row)} ({_interval(row)})")
         for row in ratios(record)
     }
     models = dict.fromkeys(cell["model"] for cell in record["cells"])
@@ -139,8 +154,8 @@ def _ratios(name: str, first: str) -> str:
         [
             first.format_map(row),
             f"{row['numerator']} / {row['denominator']}",
-            f"{row['ratio']:.2f}",
-            f"{row['low']:.2f} to {row['high']:.2f}",
+            _quoted(row),
+            _interval(row),
             row["verdict"],
         ]
         for row in ratios(read(name))

@@ -55,8 +55,8 @@ def targets(record: Mapping[str, Any]) -> list[Row]:
         row = _labels(entry)
         if not entry["error"]:
             for kind in ("loop", "bare"):
-                median = stats.pooled_median(_times(entry, kind))
-                row[f"{kind}_images_per_s"] = images / median * 1e9
+                typical = stats.typical(_times(entry, kind))
+                row[f"{kind}_images_per_s"] = images / typical * 1e9
             for kind in ("loop", "feed"):
                 over = f"{kind}_over_bare"
                 row |= _ratio(over, entry, "bare", entry, kind)
