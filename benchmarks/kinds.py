@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks.records import sound, tables
+from benchmarks.records import rooms, sound, tables
 from benchmarks.records.record import schema, version
 from parity import records
 from parity.records import Record, RecordError
@@ -44,7 +44,8 @@ def render(record: Mapping[str, Any], style: str, table: str | None = None, **op
     Raises RecordError where the record has no such table.
     """
     chosen = tables.choose(of_record(record, **options), table, kind(record))
-    return tables.render(chosen, _aspect(kind(record), "table").notes(record), style)
+    marks = [mark for mark in (rooms.mark(record),) if mark]
+    return tables.render(chosen, [*_aspect(kind(record), "table").notes(record), *marks], style)
 
 
 def kind(record: Any) -> str:
