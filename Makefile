@@ -10,7 +10,7 @@ TRAINED := assets/resnet20-cifar10.pdparams
 MODELS := resnet50,resnet101,resnet152
 comma := ,
 
-.PHONY: demo cifar test test-isa fuzz bench bench-gpu lint readme clean
+.PHONY: demo cifar test test-isa fuzz bench bench-gpu lint readme records clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -68,6 +68,12 @@ lint: .venv/installed
 
 # The README's tables and picture, rendered from the records in benchmarks/results.
 readme: .venv/installed
+	$(BIN)/python -m benchmarks.readme
+
+# The README's records whose code has changed since they were taken, anew: hours. Which these are,
+# `python -m benchmarks.readme.records` says.
+records: .venv/installed
+	$(BIN)/python -m benchmarks.readme.records --retake
 	$(BIN)/python -m benchmarks.readme
 
 clean:

@@ -8,13 +8,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks.records import tables
+from benchmarks.records import rooms, sound, tables
 from benchmarks.records.record import schema, version
 from parity import records
 from parity.records import Record, RecordError
 
 # What a record says that it is of (passes of a model say nothing) -> the experiment's folder, in
-# which ``schema.json``, ``rows.unsound``, ``table.tables`` and ``table.notes`` are this kind's.
+# which ``schema.json``, ``unsound.unsound``, ``table.tables`` and ``table.notes`` are this kind's.
 KINDS = {
     "forward": "forward",
     "port": "port",
@@ -44,22 +44,25 @@ def render(record: Mapping[str, Any], style: str, table: str | None = None, **op
     Raises RecordError where the record has no such table.
     """
     chosen = tables.choose(of_record(record, **options), table, kind(record))
-    return tables.render(chosen, _aspect(kind(record), "table").notes(record), style)
+    marks = [mark for mark in (rooms.mark(record),) if mark]
+    return tables.render(chosen, [*_aspect(kind(record), "table").notes(record), *marks], style)
 
 
 def kind(record: Any) -> str:
     """A key of KINDS; raises RecordError for another."""
     name = record.get("kind", "forward") if isinstance(record, dict) else "forward"
-    if name not in KINDS:
+    if not isinstance(name, str) or name not in KINDS:
         raise RecordError(f"a record of {name!r}, but this version reads {', '.join(KINDS)}")
     return str(name)
 
 
 def check(record: Any, where: str) -> None:
-    """Raises RecordError that lists where ``record`` is not what the schema says."""
+    """Raises RecordError that lists where ``record`` is not what the schema says, or can't be."""
     name = kind(record)
-    problems = records.problems(record, schema(KINDS[name]))
-    records.refuse(problems or _aspect(name, "rows").unsound(record), where, "no benchmark record")
+    problems = list(sound.absurd(record)) or records.problems(record, schema(KINDS[name]))
+    records.refuse(
+        problems or _aspect(name, "unsound").unsound(record), where, "no benchmark record"
+    )
 
 
 def write(path: Path, record: Record, force: bool = False) -> None:

@@ -131,6 +131,17 @@ def pooled_median(processes: Processes) -> float:
     return float(np.median(np.concatenate(processes)))
 
 
+def typical(processes: Processes) -> float:
+    """The geometric mean of the processes' medians: the one estimator of a time that is shown.
+
+    That of ``ratio`` too, so that the quotient of two times in a table is their ratio; one process
+    counts as much as another, however many samples it has. Never outside of the medians.
+    """
+    medians = [float(np.median(samples)) for samples in processes]
+    mean = math.exp(float(_log_medians(processes).mean()))
+    return min(max(mean, min(medians)), max(medians))
+
+
 @dataclass(frozen=True)
 class Ratio:
     """Numerator's time over denominator's, with its 95 % interval."""
@@ -154,7 +165,7 @@ def resampled_median(processes: Processes, random: np.random.Generator) -> float
 
 
 def ratio(numerator: Processes, denominator: Processes, paired: bool = False) -> Ratio | None:
-    """Ratio of typical medians with Student's t interval on the logarithms of process medians.
+    """Ratio of two ``typical`` times, Student's t interval on logarithms of process medians.
 
     Processes are the units (Kalibera & Jones 2013, "Rigorous benchmarking in reasonable time"):
     what samples add within one is in the spread of the medians already. ``paired``: the i-th
@@ -174,9 +185,9 @@ def ratio(numerator: Processes, denominator: Processes, paired: bool = False) ->
     top, bottom = _log_medians(numerator), _log_medians(denominator)
     if paired and len(top) != len(bottom):
         raise ValueError(f"{len(top)} processes can't be paired with {len(bottom)}")
-    centre = float(top.mean() - bottom.mean())
+    value = typical(numerator) / typical(denominator)
     half = _paired(top - bottom) if paired else _welch(top, bottom)
-    return Ratio(*(math.exp(value) for value in (centre, centre - half, centre + half)))
+    return Ratio(value, value * math.exp(-half), value * math.exp(half))
 
 
 def _log_medians(processes: Processes) -> np.ndarray[Any, Any]:

@@ -51,8 +51,8 @@ def _compared(before: Cell, after: Cell, threshold: float) -> Row:
     """The measured columns of two cells. Nothing pairs processes of two runs."""
     old, new = samples(before, "device_ns"), samples(after, "device_ns")
     ratio = stats.ratio(new, old)
-    row: Row = {"before_ms": stats.pooled_median(old) / 1e6}
-    row |= {"after_ms": stats.pooled_median(new) / 1e6, "note": ""}
+    row: Row = {"before_ms": stats.typical(old) / 1e6}
+    row |= {"after_ms": stats.typical(new) / 1e6, "note": ""}
     row |= {name: ratio and getattr(ratio, name) for name in ("value", "low", "high")}
     if ratio is None:
         needed = f"a ratio needs {stats.MIN_PROCESSES} of each"

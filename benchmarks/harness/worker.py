@@ -17,6 +17,7 @@ import numpy as np
 
 import weight_port
 from parity.comparison.precision import PRECISIONS
+from weight_port import arch
 from weight_port.formats import safetensors
 
 Array = np.ndarray[Any, Any]
@@ -104,6 +105,44 @@ def _verdict(relative: float, label: str) -> str | None:
             f"{label} was asked, but relative L2 {relative:.1e} from float64 is finer than it can "
             "be: it ran in a higher precision and did not say so"
         )
+    return None
+
+
+def both(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """One ``check`` of two, made before the samples and after them: the larger differences.
+
+    A pass can go wrong once it is timed: a graph that is replayed, a buffer that is used again.
+    """
+    worst = {
+        name: max((c[name] for c in (before, after) if c[name] is not None), default=None)
+        for name in ("max_abs", "relative_l2")
+    }
+    later = after["error"] and f"after the samples: {after['error']}"
+    return {**worst, "error": before["error"] or later}
+
+
+def refused(parity: Mapping[str, Any], label: str) -> str | None:
+    """Why what a process says of its parity allows no time to stand beside it; None where it does.
+
+    Its figures are judged again, whatever verdict stands beside them.
+    """
+    if parity["error"]:
+        return f"its parity failed ({parity['error'].strip().splitlines()[-1]})"
+    if label not in ROUNDING:
+        return f"unknown precision {label!r}"
+    if parity["relative_l2"] is None:
+        return "parity without a difference that was measured"
+    return _verdict(parity["relative_l2"], label)
+
+
+def network(model: str, size: int) -> str | None:
+    """Why there can be no speed of such a network; None where there can."""
+    if model not in arch.ARCHITECTURES:
+        return f"unknown model {model!r}"
+    try:
+        arch.multiply_adds(model, size, size)
+    except (ValueError, weight_port.WeightPortError) as error:
+        return f"{model} of {size} px: {error}"
     return None
 
 

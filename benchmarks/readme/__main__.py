@@ -15,6 +15,7 @@ from benchmarks import kinds
 from benchmarks.experiments.port import table as port_table
 from benchmarks.readme import gpu, speeds
 from benchmarks.readme.speeds import RESULTS, SPEED, github, read
+from benchmarks.records import rooms
 from benchmarks.records.tables import grid
 from benchmarks.report import pictures
 from parity import survey
@@ -97,7 +98,7 @@ def port_parts() -> str:
 
 def port_machine() -> str:
     """Where and with what conversions were measured."""
-    return port_table.legend(read(PORT))
+    return f"{port_table.legend(read(PORT))} {rooms.mark(read(PORT))}".strip()
 
 
 def parity_cost() -> str:

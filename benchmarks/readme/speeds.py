@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.experiments.forward.rows import harness, ratios, rows
 from benchmarks.experiments.layers import rows as layers_rows
 from benchmarks.grid.cells import LAYOUTS, PAIRS, RUNGS
-from benchmarks.records import tables
+from benchmarks.records import rooms, tables
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 SPEED = "forward-cpu.json"
@@ -32,9 +32,26 @@ def github(lines: list[list[str]], headings: list[str], left: Sequence[bool] | N
     return tables.lines(headings, lines, is_left, "github")
 
 
+WIDE = 1.25  # an interval's end over its begin from which on a ratio is no figure
+
+
+def _quoted(row: dict[str, Any]) -> str:
+    """A ratio; "–" where its interval has 1 in it and is too wide to say anything."""
+    is_wide = row["low"] <= 1 <= row["high"] and row["high"] / row["low"] > WIDE
+    return "–" if is_wide else f"{row['ratio']:.2f}"
+
+
+def _interval(row: dict[str, Any]) -> str:
+    """The 95 % interval, to one digit after the point where there is no figure."""
+    digits = 1 if _quoted(row) == "–" else 2
+    return f"{row['low']:.{digits}f} to {row['high']:.{digits}f}"
+
+
 def _cell(row: dict[str, Any]) -> str:
     if row["error"]:
         return str(row["error"])
+    if (row["between"] or 0) > WIDE - 1:  # its processes differ too much for a third digit
+        return f"{float(format(row['median_ms'], '.2g')):g}"
     return f"{row['median_ms']:.{2 if row['median_ms'] < 10 else 1}f}"
 
 
@@ -66,9 +83,7 @@ def _network_lines(record: dict[str, Any]) -> list[list[str]]:
     """A network each: our two medians, and the ratios that there are, with their intervals."""
     times = {(row["model"], row["implementation"]): _cell(row) for row in rows(record)}
     quoted = {
-        (row["model"], row["numerator"], row["denominator"]): (
-            f"{row['ratio']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
-        )
+        (row["model"], row["numerator"], row["denominator"]): (f"{_quoted(row)} ({_interval(row)})")
         for row in ratios(record)
     }
     models = dict.fromkeys(cell["model"] for cell in record["cells"])
@@ -108,21 +123,27 @@ def allocators_table() -> str:
         by_name.setdefault(row["implementation"], {})[row["allocator"]] = _cell(row)
     lines = [[name, cells["default"], cells["keep"]] for name, cells in by_name.items()]
     headings = ["resnet50, batch 8, eager, ms", "allocator as it is", "it keeps its memory"]
-    return f"{github(lines, headings)}\n\n{_ratios(ALLOCATORS, _IN_RUNG)}"
+    where = f"`{ALLOCATORS}`: {_machine(read(ALLOCATORS))}"
+    return f"{github(lines, headings)}\n\n{_ratios(ALLOCATORS, _IN_RUNG)}\n\n{where}"
 
 
 def layouts_table() -> str:
     """Where a layout's time goes: ms by kind of step, in both frameworks and layouts."""
     totals = {}
     for layout in LAYOUTS:
-        for row in layers_rows.totals(read(f"layers-{layout.lower()}-cpu.json")):
+        for row in layers_rows.totals(read(_layers(layout))):
             for name in layers_rows.FRAMEWORKS:
                 totals[row["kind"], name, layout] = f"{row[f'{name}_ms']:.0f}"
     kinds = ("conv", "batch_norm", "relu", "add", "max_pool", "whole pass")
     columns = [(name, layout) for name in layers_rows.FRAMEWORKS for layout in LAYOUTS]
     lines = [[kind, *(totals[(kind, *column)] for column in columns)] for kind in kinds]
     headings = ["resnet50, batch 8, ms", *(f"{name} {layout}" for name, layout in columns)]
-    return github(lines, headings)
+    where = [f"`{name}`: {_machine(read(name))}" for name in map(_layers, LAYOUTS)]
+    return "\n\n".join([github(lines, headings), *where])
+
+
+def _layers(layout: str) -> str:
+    return f"layers-{layout.lower()}-cpu.json"
 
 
 def rung_ratios() -> str:
@@ -139,8 +160,8 @@ def _ratios(name: str, first: str) -> str:
         [
             first.format_map(row),
             f"{row['numerator']} / {row['denominator']}",
-            f"{row['ratio']:.2f}",
-            f"{row['low']:.2f} to {row['high']:.2f}",
+            _quoted(row),
+            _interval(row),
             row["verdict"],
         ]
         for row in ratios(read(name))
@@ -153,13 +174,15 @@ def rung_machine() -> str:
     record = read(MODES)
     models = ", ".join(dict.fromkeys(cell["model"] for cell in record["cells"]))
     spent = f"The run took {harness(record):.2f} × the time of its rows' processes."
-    return f"{models}. {_machine(record)} {spent}"
+    return f"`{MODES}`, {models}: {_machine(record)} {spent}"
 
 
 def machine() -> str:
     """Where and with what the speeds were measured."""
-    return _machine(read(SPEED))
+    return f"`{SPEED}`: {_machine(read(SPEED))}"
 
 
 def _machine(record: dict[str, Any]) -> str:
-    return f"{tables.machine(record)} {record['settings']['rounds']} processes per cell."
+    rounds = record["settings"]["rounds"]
+    said = f"{tables.machine(record)} {rounds} processes per cell. {rooms.mark(record)}"
+    return said.strip()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.records import rooms
 from parity import machine, records
 from parity.records import Record, RecordError
 from parity.workers import launch
@@ -29,6 +30,7 @@ def context(
     environment = launch.environment(threads, extra)
     return {
         **machine.context(),
+        "rooms": rooms.digests(),
         "gpu": machine.output(*query).replace("\n", "; ") or None if device == "gpu" else None,
         "frameworks": dict(frameworks),
         "environment": {k: v for k, v in sorted(environment.items()) if k.startswith(_TELLING)},

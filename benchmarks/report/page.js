@@ -121,13 +121,13 @@ function peakWords() {
 function showMeaning() {
   const { reference, plan } = record.settings;
   $("meaning").append(...[
-    ["Median, p90", "Of all samples of all processes of a row; a sample is one forward pass. p90 is withheld where there are too few."],
+    ["Median, p90", "Median: of each process, and of a row's processes the geometric mean; a sample is one forward pass. p90: of all samples, withheld where there are too few."],
     ["Spread, between", "Interquartile range of all samples over their median; range of the processes' medians over the median."],
     ["GFLOP/s", "Twice the multiply-adds of convolutions and classifier, over the median."],
     ["Of peak", `GFLOP/s over the run's fastest matrix product or 3×3 convolution of the same precision.${peakWords()}`],
     ["Relative L2, max abs", `Of the difference between the row's logits and ${reference}'s in float64; the largest of its processes.`],
     ["First call", "The very first forward pass of a process, its result copied to the host; the median over processes."],
-    ["Ratio", "Of medians; its 95 % interval from a bootstrap over processes, then over their samples. Where it spans 1 there is no difference to speak of."],
+    ["Ratio", "The quotient of the two medians; its 95 % interval is Student's, over processes. Where it spans 1 there is no difference to speak of."],
     ["Rung", "What may be compared: defaults, matched settings, best effort. A ratio never mixes them."],
     ["Repeats", inOneLine(plan)],
   ].map((pair) => element("div", {}, ...terms([pair]))));

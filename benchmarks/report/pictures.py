@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Rows = Sequence[Mapping[str, Any]]
 
 FORMATS = ("svg", "png")
-VERSION = 1  # of how pictures are drawn: one more when series.py or figures.py draw otherwise
+VERSION = 2  # of how pictures are drawn: one more when series.py or figures.py draw otherwise
 MISSING = "matplotlib, which draws, is not installed; get it: pip install 'resnet-parity[plots]'"
 
 # Name of the file: what draws it, what a row needs to be in it, and how that is called.

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import stats
 from benchmarks.experiments.forward import rows
 from benchmarks.grid.cells import IMPLEMENTATIONS, LABELS
 
@@ -91,7 +92,8 @@ def drawn_rows(record: Mapping[str, Any]) -> list[rows.Row]:
     """``rows.rows`` with framework, first_call_ms and ``latency``, None for a failed row.
 
     ``latency`` has the passes' milliseconds: ``processes``, an ascending list for each, thinned
-    where they are many; ``box``, their least, quartiles and largest; ``of``, how many there were.
+    where they are many; ``box``, their least, quartiles and largest, the row's time in the middle;
+    ``of``, how many there were.
     """
     drawn = []
     for row, cell in zip(rows.rows(record), record["cells"], strict=True):
@@ -108,6 +110,7 @@ def drawn_rows(record: Mapping[str, Any]) -> list[rows.Row]:
 def _latency(cell: Mapping[str, Any]) -> dict[str, Any]:
     processes = [np.sort(one) / 1e6 for one in rows.samples(cell, "device_ns")]
     box = np.percentile(np.concatenate(processes), [0, 25, 50, 75, 100])
+    box[2] = stats.typical(processes)  # the row's time, as the table has it
     share = max(2, MOST_SAMPLES // len(processes))
     return {
         "processes": [thinned(one, share).tolist() for one in processes],

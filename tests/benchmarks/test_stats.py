@@ -284,3 +284,23 @@ def test_noise_is_a_share_that_no_unit_and_no_order_changes(times, factor):
     assert noise == stats.median_noise([factor * t for t in reversed(times)])
     assert stats.median_noise(times[:5]) == math.inf
     assert stats.median_noise([times[0]] * 6) == 0
+
+
+@given(FIVE_PAIRS, st.booleans())
+def test_the_quotient_of_two_shown_times_is_their_ratio(pairs, paired):
+    top, bottom = zip(*pairs, strict=True)
+    ratio = stats.ratio(top, bottom, paired)
+    assert ratio.value == pytest.approx(stats.typical(top) / stats.typical(bottom), rel=1e-12)
+    assert ratio.low <= ratio.value <= ratio.high
+
+
+@given(PROCESSES)
+def test_a_typical_time_is_none_outside_of_the_medians(processes):
+    medians = [np.median(samples) for samples in processes]
+    assert min(medians) <= stats.typical(processes) <= max(medians)
+    assert stats.typical([processes[0]] * 3) == medians[0]
+
+
+def test_a_process_counts_once_however_many_samples_it_has():
+    few, many = np.full(2, 100), np.full(2000, 400)
+    assert stats.typical([few, many]) == pytest.approx(200)

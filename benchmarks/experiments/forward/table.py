@@ -78,7 +78,9 @@ def notes(record: Record) -> list[str]:
     """Where, with what and how it was measured, and what the columns mean."""
     reference = record["settings"]["reference"]
     terms = (
-        "Spread: interquartile range over median, all samples. Between: range of the processes' "
+        "Median: of each process, and of the processes the geometric mean, so that ratios are "
+        "quotients of these. Spread: interquartile range over median, all samples. Between: range "
+        "of the processes' "
         f"medians over median. Max diff: from {reference}'s float64 logits."
     )
     texts = [machine(record), _conventions(record), terms]

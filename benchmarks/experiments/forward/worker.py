@@ -7,7 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.devices.timing import Device, Plan, measure
-from benchmarks.harness.worker import Array, check, load_array, loaded_libraries, max_rss_bytes
+from benchmarks.harness.worker import (
+    Array,
+    both,
+    check,
+    load_array,
+    loaded_libraries,
+    max_rss_bytes,
+)
 
 
 def time_forward(
@@ -16,7 +23,7 @@ def time_forward(
     device: Device,
     job: dict[str, Any],
 ) -> dict[str, Any]:
-    """Parity of the first call's output, then the samples: a failing row is never timed.
+    """Parity of the first call's output, the samples, and parity again: a failing row has none.
 
     ``make()`` readies the mode (folds, compiles, exports) and returns the forward pass, whose
     output ``to_array`` brings to the host as float32.
@@ -29,8 +36,12 @@ def time_forward(
     called = time.perf_counter_ns()
     reference = load_array(job["reference"], "logits")[: job["batch"]]
     parity = check(output, reference, job["precision"])
-    plan = Plan(**job["plan"])
-    samples, stopped = (None, None) if parity["error"] else measure(forward, device, plan)
+    samples, stopped = None, None
+    if not parity["error"]:
+        samples, stopped = measure(forward, device, Plan(**job["plan"]))
+        parity = both(parity, check(to_array(forward()), reference, job["precision"]))
+        if parity["error"]:
+            samples, stopped = None, None
     memory = {"max_rss_bytes": max_rss_bytes(), **device.memory_peaks()}
     return {
         "prepare_ns": ready - begin,

@@ -17,45 +17,14 @@ Row = dict[str, Any]
 SATURATED = 0.95  # of a server's time: from there on, latencies grow with the length of the run
 
 
-def unsound(record: Mapping[str, Any]) -> list[str]:
-    """Rows that claim to have gone well without a query, and queries that can't have been."""
-    problems = []
-    for index, row in enumerate(record["rows"]):
-        where = f"record.rows[{index}]"
-        if row["error"] is None and not row["processes"]:
-            problems.append(f"{where}: no error, and no processes")
-        for process in row["processes"]:
-            if bool(process["parity"]["error"]) is bool(process["queries"]):
-                problems.append(f"{where}: queries without parity, or parity without queries")
-            elif process["queries"]:
-                problems += [f"{where}: {what}" for what in _impossible(process["queries"])]
-    return problems
-
-
-def _impossible(asked: Mapping[str, list[int]]) -> list[str]:
-    """What one server that takes queries in order can't have done."""
-    scheduled, started, ended = (
-        _moments(asked, name) for name in ("scheduled", "started", "ended")
-    )
-    if not 0 < len(scheduled) == len(started) == len(ended):
-        return ["a query lacks a moment, or there is none"]
-    claims = {
-        "a query was scheduled before the one ahead of it": np.any(np.diff(scheduled) < 0),
-        "a query was begun before it came": np.any(started < scheduled),
-        "a query ended before it began": np.any(ended <= started),
-        "two queries were served at once": np.any(started[1:] < ended[:-1]),
-    }
-    return [claim for claim, holds in claims.items() if holds]
-
-
-def _moments(asked: Mapping[str, list[int]], name: str) -> Array:
+def moments(asked: Mapping[str, list[int]], name: str) -> Array:
     return np.array(asked[f"{name}_ns"], dtype=np.int64)
 
 
 def _pooled(row: Mapping[str, Any], end: str, begin: str) -> Array:
     """Nanoseconds between two moments, of all queries of all processes."""
     asked = [process["queries"] for process in row["processes"]]
-    return np.concatenate([_moments(one, end) - _moments(one, begin) for one in asked])
+    return np.concatenate([moments(one, end) - moments(one, begin) for one in asked])
 
 
 def _percentiles(latencies: Array) -> Row:
@@ -72,7 +41,7 @@ def _per_process(row: Mapping[str, Any]) -> tuple[float, float]:
     """Medians over the processes: images per second, and the share of the time spent serving."""
     rates, busy = [], []
     for process in row["processes"]:
-        started, ended = (_moments(process["queries"], name) for name in ("started", "ended"))
+        started, ended = (moments(process["queries"], name) for name in ("started", "ended"))
         span = float(ended[-1])  # from the first query's moment
         rates.append(row["batch"] * len(ended) * 1e9 / span)
         busy.append(float((ended - started).sum()) / span)

@@ -21,7 +21,7 @@ def answer(
     job: dict[str, Any],
     clock: Clock | None = None,
 ) -> dict[str, Any]:
-    """Parity of the first answer, then the job's scenario: a failing row is never timed.
+    """Parity of the first answer, the job's scenario, and parity again: a failing row has none.
 
     ``make`` and ``to_array`` are as in ``forward.worker.time_forward``. A query's images are on the
     device when it comes, and its answer is there when the device has computed it. The garbage
@@ -36,8 +36,12 @@ def answer(
         forward()
         device.synchronise()
 
-    played: dict[str, Any] = {"alone_ns": None, "offered_per_s": None, "queries": None}
+    unplayed: dict[str, Any] = {"alone_ns": None, "offered_per_s": None, "queries": None}
+    played = unplayed
     if not parity["error"]:
         played = scenarios.play(serve, clock or WallClock(), job)
+        after = worker.check(to_array(forward()), reference, job["precision"])
+        parity = worker.both(parity, after)
+        played = unplayed if parity["error"] else played
     memory = {"max_rss_bytes": worker.max_rss_bytes(), **device.memory_peaks()}
     return {"parity": parity, **played, "memory": memory}

@@ -57,7 +57,7 @@ def _one_side(side: Mapping[str, Any], step: costs.Step, roof: roofs.Roof) -> Ro
     name, key = side["framework"], (step.name, step.kind)
     if _error(side, key):
         return {}
-    ns = stats.pooled_median(_samples(side, key))
+    ns = stats.typical(_samples(side, key))
     shares = roof.shares(step.flops, step.bytes, ns)
     columns = {k: v for k, v in shares.items() if k != "bound"}
     columns |= {"gbytes_per_s": step.bytes / ns}
@@ -68,7 +68,7 @@ def _compared(record: Record, key: Key) -> Row:
     """Paddle's time over torch's, with its interval where there are processes enough for one."""
     torch, paddle = (_samples(side, key) for side in record["sides"])
     ratio = stats.ratio(paddle, torch, paired=len(torch) == len(paddle))
-    middle = stats.pooled_median(paddle), stats.pooled_median(torch)
+    middle = stats.typical(paddle), stats.typical(torch)
     row: Row = {"difference_ms": (middle[0] - middle[1]) / 1e6, "ratio": middle[0] / middle[1]}
     if ratio:
         row |= {"ratio": ratio.value, "low": ratio.low, "high": ratio.high}
@@ -127,7 +127,7 @@ def _whole(record: Record, sums: Row) -> Row:
         if not side["error"]:
             name = side["framework"]
             times = [np.array(process["device_ns"]) for process in side["processes"]]
-            row[f"{name}_ms"] = stats.pooled_median(times) / 1e6
+            row[f"{name}_ms"] = stats.typical(times) / 1e6
             if f"{name}_ms" in sums:
                 row[f"{name}_between_ms"] = row[f"{name}_ms"] - sums[f"{name}_ms"]
     if all(f"{name}_ms" in row for name in FRAMEWORKS):
@@ -147,21 +147,3 @@ def totals(record: Record) -> list[Row]:
     sums = [_summed(of[0]["kind"], of, roof) for of in kinds if of]
     every = _summed("all steps", steps, roof)
     return [*sums, every, _whole(record, every)]
-
-
-def unsound(record: Record) -> list[str]:
-    """Sides whose processes lack a step, or hold a time that parity does not allow, or none."""
-    expected = costs.order(record["settings"]["model"])
-    problems = []
-    for index, side in enumerate(record["sides"]):
-        where = f"record.sides[{index}]"
-        if side["error"] is None and not side["processes"]:
-            problems.append(f"{where}: no error, and no processes")
-        for process in side["processes"]:
-            held = (process, *process["steps"])
-            if any(bool(part["parity"]["error"]) == bool(part["device_ns"]) for part in held):
-                problems.append(f"{where}: a time without parity, or parity without a time")
-            steps = [(step["name"], step["kind"]) for step in process["steps"]]
-            if process["device_ns"] and steps != expected:
-                problems.append(f"{where}: its steps are not those of the network")
-    return problems

@@ -66,13 +66,17 @@ def _compared(output: Array, folder: str, name: str, kind: str) -> dict[str, Any
 
 
 def _steps(network: Network, device: Device, folder: str) -> list[dict[str, Any]]:
-    """Every step on its real input: compared first, then timed by itself while the pass waits."""
+    """Every step on its real input, timed by itself while the pass waits, compared at both ends."""
     visited = []
 
     def visit(name: str, kind: str, step: Step) -> None:
         parity = _compared(network.to_array(step()), folder, name, kind)
-        times = None if parity["error"] else measure(step, device, STEP_PLAN)
-        device_ns = times and times.samples["device_ns"]
+        device_ns = None
+        if not parity["error"]:
+            times = measure(step, device, STEP_PLAN).samples["device_ns"]
+            after = _compared(network.to_array(step()), folder, name, kind)
+            parity = worker.both(parity, after)
+            device_ns = None if parity["error"] else times
         visited.append({"name": name, "kind": kind, "parity": parity, "device_ns": device_ns})
 
     network.walk(visit)
@@ -90,14 +94,18 @@ def _pooled(walks: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 
 def measure_steps(network: Network, device: Device, job: dict[str, Any]) -> dict[str, Any]:
-    """Parity of the logits; then the whole pass, every step, and the whole pass again."""
-    output = network.to_array(network.forward())
-    parity = worker.check(output, worker.load_array(job["reference"], "logits"), "fp32")
+    """Parity of the logits; the whole pass, every step, the whole pass again, and its parity."""
+    reference = worker.load_array(job["reference"], "logits")
+    parity = worker.check(network.to_array(network.forward()), reference, "fp32")
     if parity["error"]:
         return {"parity": parity, "device_ns": None, "steps": []}
     gc.freeze()  # else the collection before every step goes through all that was ever imported
     before: Measured = measure(network.forward, device, PASS_PLAN)
     steps = _pooled([_steps(network, device, job["steps"]) for _ in range(WALKS)])
     after: Measured = measure(network.forward, device, PASS_PLAN)
+    last = worker.check(network.to_array(network.forward()), reference, "fp32")
+    parity = worker.both(parity, last)
+    if parity["error"]:
+        return {"parity": parity, "device_ns": None, "steps": []}
     whole = [*before.samples["device_ns"], *after.samples["device_ns"]]
     return {"parity": parity, "device_ns": whole, "steps": steps}

@@ -82,9 +82,9 @@ def notes(record: Record) -> list[str]:
         f"{settings['model']}, eager float32, {settings.get('layout', 'NCHW')}, "
         f"batch {settings['batch']} at {settings['size']} px, "
         f"rounds: {settings['rounds']}, a process of each framework in each. A step is timed by "
-        "itself on its real input, which its own repetitions leave in the caches; ms are medians "
-        "of all samples. Between: the whole pass less its steps, negative where a step alone is "
-        "slower."
+        "itself on its real input, which its own repetitions leave in the caches; ms are geometric "
+        "means of the processes' medians. Between: the whole pass less its steps, negative where a "
+        "step alone is slower."
     )
     many = (
         " Verdicts are at 95 % each: of a hundred equal steps, five would differ."

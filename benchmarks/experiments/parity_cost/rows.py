@@ -9,22 +9,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks import stats
-from benchmarks.records.record import Record
 
 Row = dict[str, Any]
 
 PARITY, TORCH, PADDLE = "python -m parity", "torch alone", "paddle alone"
 FACTOR = 1.25  # the parity run may take so many times the two alone
 ANONYMOUS = 300_000_000  # bytes of the parity run's parent, at the greatest depth
-
-
-def unsound(record: Record) -> list[str]:
-    """Commands that claim to have gone well without a time."""
-    return [
-        f"record.commands[{index}]: no error, and no times"
-        for index, command in enumerate(record["commands"])
-        if command["error"] is None and not command["wall_ns"]
-    ]
 
 
 def ratio(record: Mapping[str, Any]) -> stats.Ratio | None:

@@ -9,7 +9,6 @@ import numpy as np
 
 from benchmarks import stats
 from benchmarks.experiments.port.cases import ANONYMOUS, TARGETS, Target
-from benchmarks.records.record import Record
 
 MAX_REST = 0.1  # of a conversion's time may be in none of its parts
 Row = dict[str, Any]
@@ -120,19 +119,3 @@ def worst(record: Mapping[str, Any]) -> Row:
     most = max(entries, key=lambda entry: entry["peak_bytes"] or 0)
     good = all(entry["error"] is None and entry["peak_bytes"] < ANONYMOUS for entry in entries)
     return {**most, "pairs": len(entries), "reached": "yes" if good else "no"}
-
-
-def unsound(record: Record) -> list[str]:
-    """Commands that claim to have gone well without a run, and parts that are not the whole."""
-    problems = []
-    for index, command in enumerate(record["commands"]):
-        where = f"record.commands[{index}]"
-        if command["error"] is None and not command["runs"]:
-            problems.append(f"{where}: no error, and no runs")
-        for run in command["runs"]:
-            parts = run["parts"] or {}
-            if parts and sum(parts.values()) != run["wall_ns"]:
-                problems.append(f"{where}: its parts are not the whole")
-            if parts and not 0 <= parts["rest"] <= MAX_REST * run["wall_ns"]:
-                problems.append(f"{where}: {parts['rest']} ns of {run['wall_ns']} are in no part")
-    return problems

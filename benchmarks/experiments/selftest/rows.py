@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks import stats
-from benchmarks.records.record import Record
 
 Row = dict[str, Any]
 
@@ -34,20 +33,6 @@ class Target:
 
 
 TARGETS = {SAME: Target(at_most=0.05), "3 %": None, "5 %": None, "10 %": Target(at_least=0.9)}
-
-
-def unsound(record: Record) -> list[str]:
-    """Groups that lack a cell or have it twice, or whose cells' processes make no pairs."""
-    rounds = list(range(record["settings"]["rounds"]))
-    problems = []
-    for index, group in enumerate(record["groups"]):
-        where = f"record.groups[{index}]"
-        if sorted(cell["name"] for cell in group["cells"]) != sorted(CELLS):
-            problems.append(f"{where}: its cells are not {', '.join(CELLS)}")
-        for cell in group["cells"]:
-            if [process["round"] for process in cell["processes"]] != rounds:
-                problems.append(f"{where}: {cell['name']} has not one process per round")
-    return problems
 
 
 def _samples(group: Mapping[str, Any], name: str) -> list[np.ndarray[Any, Any]]:

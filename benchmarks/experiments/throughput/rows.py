@@ -10,21 +10,6 @@ import numpy as np
 Record = Mapping[str, Any]
 
 
-def unsound(record: Record) -> list[str]:
-    """Rows that claim to have gone well without a run; runs that lack a rank or ran backward."""
-    problems = []
-    for index, row in enumerate(record["rows"]):
-        where = f"record.rows[{index}]"
-        if row["error"] is None and not row["runs"]:
-            problems.append(f"{where}: no error, and no runs")
-        for run in row["runs"]:
-            if len(run["ranks"]) != row["workers"]:
-                problems.append(f"{where}: {len(run['ranks'])} ranks of {row['workers']} processes")
-            if any(rank["end_ns"] <= rank["begin_ns"] for rank in run["ranks"]):
-                problems.append(f"{where}: a rank ended before it began")
-    return problems
-
-
 def images_per_second(ranks: Sequence[Mapping[str, Any]], batch: int, passes: int) -> float:
     """All ranks' images over the time from the first one's begin to the last one's end."""
     begin: int = min(rank["begin_ns"] for rank in ranks)

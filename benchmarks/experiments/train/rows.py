@@ -8,23 +8,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks import stats
-from benchmarks.records.record import Record
 
 Row = dict[str, Any]
 LABELS = ("framework", "precision", "layout", "threads")
-
-
-def unsound(record: Record) -> list[str]:
-    """Rows that claim to have gone well and lack processes or trainings that were asked for."""
-    settings, problems = record["settings"], []
-    for index, row in enumerate(record["rows"]):
-        where = f"record.rows[{index}]"
-        if row["error"] is not None:
-            continue
-        for part, count in (("processes", "rounds"), ("accuracies", "seeds")):
-            if len(row[part]) != settings[count]:
-                problems.append(f"{where}: {len(row[part])} {part} of {settings[count]}")
-    return problems
 
 
 def name(row: Mapping[str, Any]) -> str:
@@ -69,8 +55,8 @@ def targets(record: Mapping[str, Any]) -> list[Row]:
         row = _labels(entry)
         if not entry["error"]:
             for kind in ("loop", "bare"):
-                median = stats.pooled_median(_times(entry, kind))
-                row[f"{kind}_images_per_s"] = images / median * 1e9
+                typical = stats.typical(_times(entry, kind))
+                row[f"{kind}_images_per_s"] = images / typical * 1e9
             for kind in ("loop", "feed"):
                 over = f"{kind}_over_bare"
                 row |= _ratio(over, entry, "bare", entry, kind)

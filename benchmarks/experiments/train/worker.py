@@ -45,10 +45,14 @@ def _check(loop_loss: float, bare_loss: float) -> None:
         )
 
 
-def _time(call: Callable[[], Any]) -> int:
+def _time(name: str, call: Callable[[], Any]) -> int:
+    """Nanoseconds of an epoch. Raises RuntimeError where a loop's loss is not finite any more."""
     begin = time.perf_counter_ns()
-    call()
-    return time.perf_counter_ns() - begin
+    outcome = call()
+    elapsed = time.perf_counter_ns() - begin
+    if name != FEED and not math.isfinite(outcome):
+        raise RuntimeError(f"the {name} loop's loss became {outcome} while it was timed")
+    return elapsed
 
 
 def measure(make: Make, bare: Bare, job: dict[str, Any]) -> dict[str, list[int]]:
@@ -57,7 +61,7 @@ def measure(make: Make, bare: Bare, job: dict[str, Any]) -> dict[str, list[int]]
     The three are the training's own loop with its data path, progress and bookkeeping (without
     evaluation and checkpoint), the bare loop, and the data path alone; an epoch has
     ``job["steps"]`` steps. A first epoch of each is not timed: raises RuntimeError where the two
-    loops' losses differ.
+    loops' losses differ, or one is no number at the end of an epoch that was timed.
     """
     settings, how = job["settings"], How(**job["how"])
     part = images(settings["batch"] * job["steps"], settings["seed"])
@@ -77,5 +81,5 @@ def measure(make: Make, bare: Bare, job: dict[str, Any]) -> dict[str, list[int]]
         _check(calls[LOOP](), calls[BARE]())
         for turn in range(job["repeats"]):
             for name in list(calls)[:: -1 if turn % 2 else 1]:
-                times[name].append(_time(calls[name]))
+                times[name].append(_time(name, calls[name]))
     return times

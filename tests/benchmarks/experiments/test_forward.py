@@ -216,7 +216,8 @@ class FakeWorkers:
         message = self.fail.get((row, turn)) or self.fail.get(task)
         if message:
             raise WorkerError(message)
-        samples = dict.fromkeys(("device_ns", "wall_ns", "enqueue_ns"), [1_000_000] * 5)
+        samples = dict.fromkeys(("device_ns", "enqueue_ns"), [1_000_000] * 5)
+        samples["wall_ns"] = [1_000_000 + len(self.asked)] * 5
         return {
             "describe": {"versions": {}, "build": [], "switches": {}, "gpu": None},
             "peak": {"products": [{"n": 100, "device_ns": [200_000]}]},

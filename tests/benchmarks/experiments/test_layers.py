@@ -320,8 +320,8 @@ def test_steps_are_compared_and_timed_between_two_halves_of_the_pass(toy_job):
     assert all(step["parity"]["error"] is None for step in found["steps"])
     assert [len(step["device_ns"]) for step in found["steps"]] == [4, 4]
     assert len(found["device_ns"]) == 4
-    walk = ["double"] * 3 + ["one"] * 3  # compared, then timed twice
-    assert toy.calls == ["pass"] * 3 + walk * 2 + ["pass"] * 2
+    walk = ["double"] * 4 + ["one"] * 4  # compared, timed twice, compared again
+    assert toy.calls == ["pass"] * 3 + walk * 2 + ["pass"] * 3
 
 
 def test_a_wrong_step_is_not_timed_and_the_others_are(toy_job):

@@ -9,14 +9,18 @@ import json
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from benchmarks import kinds
 from benchmarks.__main__ import main
+from benchmarks.experiments.forward import rows
 from benchmarks.readme.speeds import RESULTS
 from benchmarks.records import tables
 from benchmarks.records.record import RecordError
-from tests.helpers.benchmark_records import small_record
+from tests.helpers.benchmark_records import cell, process, record, small_record
 from tests.helpers.experiment_records import latency_record, throughput_record
 
 COMMITTED = {
@@ -165,3 +169,31 @@ def test_every_row_has_every_key_and_nothing_is_null() -> None:
     assert tables.as_csv([]) == ""
     with pytest.raises(RecordError, match="no table 'x' in a record of this kind, but rows"):
         tables.choose([tables.Table("rows", [], rows)], "x", "here")
+
+
+_COUNTS = st.lists(st.integers(5, 40), min_size=5, max_size=5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(_COUNTS, _COUNTS, st.integers(0, 2**32), st.floats(0.0, 0.8))
+def test_a_record_s_medians_make_its_ratio(ours, theirs, seed, spread):
+    """Whatever the processes: as many samples as they like, as far apart as they like."""
+    random = np.random.default_rng(seed)
+
+    def times(counts):
+        middles = 50 * np.exp(spread * random.standard_normal(len(counts)))
+        return [m * random.uniform(0.8, 1.2, n) for m, n in zip(middles, counts, strict=True)]
+
+    names = {"pytorch_impl": ours, "torchvision": theirs}
+    made = record(
+        [
+            cell(name, [process(turn, ms) for turn, ms in enumerate(times(counts))])
+            for name, counts in names.items()
+        ]
+    )
+    top, bottom = (row["median_ms"] for row in rows.rows(made))
+    (ratio,) = rows.ratios(made)
+    assert ratio["ratio"] == pytest.approx(top / bottom, rel=1e-9)
+    for row in rows.rows(made):
+        known = [row[p] for p in ("median_ms", "p90_ms", "p95_ms", "p99_ms") if row[p]]
+        assert known == sorted(known)
