@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.experiments.forward.rows import rows
 from benchmarks.readme.speeds import github, read
-from benchmarks.records import tables
+from benchmarks.records import rooms, tables
 
 SPEED = "forward-gpu.json"
 PARITY = ("resnet20", "resnet50")  # trained; seeded and calibrated
@@ -49,7 +49,8 @@ def machine() -> str:
     record = read(SPEED)
     # The record is of two runs, merged: its rounds are those of both.
     counts = sorted({len(cell["processes"]) for cell in record["cells"]})
-    return f"{tables.machine(record)} {', '.join(map(str, counts))} processes per cell."
+    said = f"{tables.machine(record)} {', '.join(map(str, counts))} processes per cell."
+    return f"{said} {rooms.mark(record)}".strip()
 
 
 def parity_table() -> str:

@@ -17,6 +17,7 @@ from weight_port import terminal
 _EAGER = "--rounds 5 --device cpu --batch"
 RECORDS = {
     "forward-cpu": f"{_EAGER} 1,8",
+    "forward-gpu": "run torch-gpu",
     "classics-cpu": "run classics",
     "resnets-cpu": "run resnets",
     "cifar-nets-cpu": "run cifar",

@@ -87,7 +87,9 @@ def notes(record: Record) -> list[str]:
     if overhead := harness(record):
         texts.append(f"The run took {overhead:.2f} × the time of its rows' processes.")
     if not ratios(record):
-        texts.append(f"No ratios: they need {MIN_PROCESSES} processes per cell (--rounds).")
+        few = any(len(cell["processes"]) < MIN_PROCESSES for cell in record["cells"])
+        need = f"{MIN_PROCESSES} processes per cell (--rounds)" if few else "two rows of one kind"
+        texts.append(f"No ratios: they need {need}.")
     return texts
 
 
