@@ -13,7 +13,7 @@ import weight_port
 from pytorch_impl.models import MODELS
 from pytorch_impl.network import Network
 from weight_port import arch
-from weight_port.conversion import twins
+from weight_port.conversion import casts, twins
 from weight_port.dialects.keys import keys
 
 
@@ -25,7 +25,7 @@ def to_tensor(array: np.ndarray) -> torch.Tensor:
 
 
 def load_weights(model: Network, tensors: Mapping[str, np.ndarray]) -> None:
-    """Put tensors in any dialect into ``model``, which takes their dtype.
+    """Put tensors in any dialect into ``model``, which takes the widest of their dtypes.
 
     Their names may all begin with a wrapper's prefix (``module.`` and others of
     ``weight_port.recognise``). Raises weight_port.MismatchError where they are not the
@@ -44,8 +44,8 @@ def _put(model: Network, tensors: Mapping[str, np.ndarray], new_head: bool = Fal
         )
     name = model.architecture
     top = model.include_top and (detection.include_top or not new_head)
-    state = weight_port.convert(
-        recognised.tensors, "pytorch_impl", include_top=top, architecture=name
+    state = casts.unified(
+        weight_port.convert(recognised.tensors, "pytorch_impl", include_top=top, architecture=name)
     )
     model.to(to_tensor(next(iter(state.values()))).dtype)
     layer = {key: entry.layer for key, entry in keys("pytorch_impl", name).items()}
@@ -62,7 +62,7 @@ def load(
     architecture: str | None = None,
     num_classes: int | None = None,
 ) -> Network:
-    """The model that a checkpoint holds, in evaluation mode, in the checkpoint's dtype.
+    """The model that a checkpoint holds, in evaluation mode, in the widest of its dtypes.
 
     The file may be in any format and dialect that ``weight_port`` reads, under a wrapper's prefix
     (``module.``) too; its keys and shapes say which depth and form it is; ``architecture`` names

@@ -14,6 +14,7 @@ import numpy as np
 
 from parity.workers.worker import scheme
 from training.errors import CheckpointError, TrainingError
+from weight_port.conversion import casts
 from weight_port.dialects import keys
 
 Tensors = Mapping[str, np.ndarray]
@@ -92,8 +93,8 @@ def check_gpu(number: int, count: int, framework: str) -> None:
 
 
 def cast(tensors: Tensors, dtype: Any) -> Tensors:
-    """The tensors in ``dtype``; uncopied where they have it."""
-    return {name: array.astype(dtype, copy=False) for name, array in tensors.items()}
+    """The tensors in ``dtype``; uncopied where they have it. Raises weight_port.MismatchError."""
+    return {name: casts.cast(array, np.dtype(dtype), name) for name, array in tensors.items()}
 
 
 def named(dialect: str, architecture: str, tensors: Tensors) -> dict[str, np.ndarray]:

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from weight_port import arch
+from weight_port.conversion import casts, guard
 from weight_port.conversion import fold as folding
-from weight_port.conversion import guard
 from weight_port.conversion.check import check
 from weight_port.conversion.detect import Detection, check_dialect, detect
 from weight_port.conversion.guard import Difference
@@ -46,8 +46,8 @@ def convert(
     """The same weights under the names and in the layout of the dialect ``to``.
 
     Shapes and dtypes are kept, but for weights whose axes stand otherwise in the two conventions:
-    they are transposed by layer, never by shape. ``num_batches_tracked`` is kept, made (int64
-    zero) or dropped as ``to`` needs; biases of zero and a factor of one are made; Caffe's factor
+    they are transposed by layer, never by shape. ``num_batches_tracked`` is kept (in int64), made
+    (zero) or dropped as ``to`` needs; biases of zero and a factor of one are made; Caffe's factor
     is divided out. ``include_top=False`` leaves the classifier out. ``source`` and
     ``architecture`` name what is otherwise detected. Arrays may be views of the input's.
 
@@ -181,6 +181,8 @@ def _tensor(entry: Key, scheme: Scheme) -> np.ndarray:
         dtype = np.int64 if entry.role == "counter" else next(iter(scheme.values()))[0].dtype
         return np.full(entry.shape, 1 if entry.role == "factor" else 0, dtype=dtype)
     array, order = scheme[entry.name]
+    if entry.role == "counter":
+        return casts.counter(array, entry.name)
     if order == entry.order:
         return array
     plain = array.transpose(np.argsort(order)) if order else array
