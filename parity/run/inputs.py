@@ -44,8 +44,8 @@ def check_weights(path: Path, model: str, say: Say = lambda _: None) -> weight_p
     if model != detection.architecture and model not in detection.twins:
         raise UsageError(f"{path}: holds {detection.architecture}, not {model}")
     weight_port.check(recognised.tensors, detection)
-    for line in twins.lines(detection):
-        say(f"{path}: undecided: {line}")
+    if line := twins.short(detection):
+        say(f"{path}: {line}")
     return detection
 
 

@@ -68,8 +68,8 @@ def _evaluate(args: argparse.Namespace) -> int:
     test = limited(sheet.load(args.data), args.limit)
     recognised = weight_port.recognise(args.weights, architecture=args.architecture)
     model = recognised.detection.architecture
-    for line in twins.lines(recognised.detection):
-        terminal.progress(f"{args.weights}: undecided: {line}")
+    if line := twins.short(recognised.detection):
+        terminal.progress(f"{args.weights}: {line}")
     logits = scores(args.weights, model, args.data, args.limit)
     comparison = records.compare(logits, np.asarray(test.labels))
     print(records.text(comparison))

@@ -92,7 +92,7 @@ def convert_file(
     notes = (*checkpoint.contents.notes, *source_network.notes, *map(str, converted.differences))
     if include_top and not top:
         notes += ("there is no classifier in the source, and none in the result",)
-    undecided = tuple(filter(None, (twins.open_to(detection, to), *twins.lines(detection))))
+    undecided = tuple(filter(None, (twins.open_to(detection, to), twins.short(detection))))
     return Ported(detection, len(converted), counters, dropped, notes, undecided)
 
 

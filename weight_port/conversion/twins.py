@@ -28,12 +28,19 @@ def lines(detection: Detection) -> tuple[str, ...]:
         )
         said += [f"{twin}: {_differs(detection, twin)}" for twin in detection.twins]
     if detection.lookalikes:
-        said.append(
-            f"they could be those of a variant of {name} that the suite has not, and whose outputs "
-            "are others"
-        )
-        said += [f"{item.what}: {item.differs}" for item in detection.lookalikes]
+        variants = "; ".join(f"{item.what} ({item.differs})" for item in detection.lookalikes)
+        said.append(f"or those of a variant that the suite has not, with other outputs: {variants}")
     return tuple(said)
+
+
+def short(detection: Detection) -> str:
+    """The same in one sentence, which leads to the rest; "" for nothing."""
+    if not names(detection):
+        return ""
+    return (
+        f"taken for {detection.architecture}; a state dict can't tell it from {names(detection)} "
+        "(`weight-port inspect` says how they differ)"
+    )
 
 
 def names(detection: Detection) -> str:

@@ -51,7 +51,11 @@ def folder(tmp_path_factory, fake) -> Path:
 
 def test_inspect(folder) -> None:
     size = (folder / "tv.pth").stat().st_size
-    assert succeeds("inspect", folder / "tv.pth").splitlines() == [
+    lines = succeeds("inspect", folder / "tv.pth").splitlines()
+    undecided = [line for line in lines if line.startswith("undecided     ")]
+    assert undecided[0].endswith(" timm has the same names")
+    assert "dilated (" in undecided[1]
+    assert [line for line in lines if line not in undecided] == [
         f"file          {folder}/tv.pth",
         "format        pth",
         f"size          {size / 2**20:.1f} MiB",
@@ -105,7 +109,8 @@ def test_convert(tmp_path, folder, same_bits, fake, to: str) -> None:
         f"{folder}/tv.pth: resnet18 in torchvision ({reason})",
         f"{out}: {122 if torch else 102} tensors in {to}",
     ]
-    rest = [line for line in said[2:] if not line.startswith("  note: ")]
+    rest = [line for line in said[2:] if not line.startswith(("  note: ", "  undecided: "))]
+    assert sum(line.startswith("  undecided: taken for resnet18; ") for line in said) == 1
     assert rest == [] if torch else rest[0].startswith("  left out: 20 tensors: bn1.")
     read = weight_port.read(out)
     same_bits(read, weight_port.convert(fake("torchvision", "resnet18"), to=to))

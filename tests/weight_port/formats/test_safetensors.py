@@ -95,8 +95,8 @@ def test_a_real_model_from_torch_to_paddle(tmp_path, same_bits) -> None:
         "architecture": "resnet50",
         "source": "torch.safetensors",
         "source_sha256": hashlib.sha256(source).hexdigest(),
-        "undecided": "resnet50_v1, resnet50_caffe, resnet50_keras, dilated, last stage of stride 1, "
-        "blurred, shifted in time",
+        "undecided": "resnet50_v1, resnet50_caffe, resnet50_keras, dilated, "
+        "last stage of stride 1, blurred, shifted in time",
     }
 
 
