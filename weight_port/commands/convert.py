@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from weight_port.errors import WeightPortError
 from weight_port.formats.table import FORMATS, holds_metadata
 from weight_port.storage import digest
+from weight_port.storage.disk import check_apart
 from weight_port.terminal import progress, say, say_json
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
         else:
             _print(done)
         return 0
+    for task in tasks:
+        check_apart(task.source, task.destination)
     args.out_dir.mkdir(parents=True, exist_ok=True)
     return _run_all(tasks, args)
 
