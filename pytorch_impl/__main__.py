@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytorch_impl import MODELS, summary
-from weight_port import summaries
+from weight_port import summaries, terminal
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -14,4 +14,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(terminal.until_closed(main))

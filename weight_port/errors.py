@@ -40,6 +40,22 @@ def shown(value: object) -> str:
     return repr(value) if value is None or small else f"a {type(value).__name__}"
 
 
+def plain(text: str) -> str:
+    """``text`` with escapes for what a file's names must not send to a terminal.
+
+    Control characters, those that turn the direction of text or end a line, and all else that is
+    not printed, but for the newline and the tab.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+
+
+def one_line(text: object) -> str:
+    """The text of a name out of a file, which begins no line of its own."""
+    return plain(str(text)).replace("\n", "\\n").replace("\t", "\\t")
+
+
 class TwinWarning(UserWarning):
     """A model was built from tensors that may be another network's."""
 

@@ -9,18 +9,42 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TextIO
+
+from weight_port.errors import plain
 
 FAILED = 2  # argparse's own status for wrong usage
 _INTERRUPTED = 130  # as a shell reports a process that SIGINT ended: 128 + 2
 _CLOSED = 141  # and that SIGPIPE ended: 128 + 13
+_CONTINUED = re.compile("\n(?!  )")
 
 
-def plain(text: str) -> str:
-    """``text`` with escapes for what a file's names must not send to a terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+class _Plain:
+    """A text stream to which everything is written plain; in all else the stream itself."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(plain(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def make_plain() -> None:
+    """From now on nothing reaches stdout or stderr but plain text, tracebacks included."""
+    for stream in ("stdout", "stderr"):
+        if not isinstance(getattr(sys, stream), _Plain):
+            setattr(sys, stream, _Plain(getattr(sys, stream)))
 
 
 def say(text: str) -> None:
@@ -55,8 +79,11 @@ def add_version(parser: argparse.ArgumentParser) -> None:
 def until_closed(command: Callable[[], int]) -> int:
     """The command's exit status; 141, and no word more, once nobody reads stdout (``| head``).
 
-    SIGPIPE's default would end the process as quietly, with no chance to tidy up.
+    SIGPIPE's default would end the process as quietly, with no chance to tidy up. The output is
+    plain from here to the process's end: the interpreter prints an uncaught error after this.
     """
+    os.environ.setdefault("NO_COLOR", "1")  # argparse's and tracebacks' colours are escapes too
+    make_plain()
     try:
         status = command()
         sys.stdout.flush()
@@ -77,21 +104,30 @@ def run(
 
     ``interrupted`` says what Ctrl-C leaves. A pipe that closes is for ``until_closed``.
     """
+    streams = sys.stdout, sys.stderr
+    make_plain()
     try:
         return command()
     except BrokenPipeError:  # an OSError, but none of the command's
         raise
     except errors as error:
-        progress(f"{program}: {error}")
+        say_error(f"{program}: {error}")
         return FAILED
     except KeyboardInterrupt:
         progress(f"{program}: interrupted; {interrupted}")
         return _INTERRUPTED
+    finally:
+        sys.stdout, sys.stderr = streams
 
 
 def progress(text: str) -> None:
     """Print a line on stderr, made plain, at once."""
     print(plain(text), file=sys.stderr, flush=True)
+
+
+def say_error(text: str) -> None:
+    """Print an error on stderr; what continues it is indented, a name with a newline as well."""
+    progress(_CONTINUED.sub("\n  ", text))
 
 
 def size(count: float) -> str:

@@ -64,7 +64,7 @@ def patch(before: Callable[[str], None]) -> None:
 
     plain_open = builtins.open
     builtins.open = opening  # type: ignore[assignment]
-    disk._exchange = step("exchange", disk._exchange)
+    disk.exchange = step("exchange", disk.exchange)
     for name in CALLS:
         setattr(os, name, step(name, getattr(os, name)))
 
@@ -96,7 +96,7 @@ def convert(source: Path, destination: Path, stop: int, mode: str) -> int:
 def main(source: Path, destination: Path, mode: str, how: str) -> None:
     """Stop at the first step, at the second, and so on, until there is none left."""
     if how == "renames":
-        disk._exchange = lambda one, other: False
+        disk.exchange = lambda one, other: False
     if how == "in-place":
         files.new_file = in_place
     kept = destination.with_name("kept")

@@ -95,7 +95,8 @@ def train_epoch(side: Side, state: State, train: Cifar, framework: str) -> dict[
     began, losses, right, images, last = time.perf_counter(), 0.0, 0, 0, 0.0
     title = f"{framework} {settings['model']} {number + 1}/{settings['epochs']}"
     count, silent = len(train.labels), side.rank > 0
-    with tqdm(total=count, desc=title, unit="img", file=sys.stderr, disable=silent) as bar:
+    bar_to = sys.__stderr__  # a bar returns to the line's beginning, which the command's does not
+    with tqdm(total=count, desc=title, unit="img", file=bar_to, disable=silent) as bar:
         for loss, correct, whole, rate in _steps(side, state, train, number):
             if not np.isfinite(loss):
                 raise FloatingPointError(

@@ -55,11 +55,12 @@ TASKS = {
 
 def main(make: Make) -> int:
     """Do the job in the file that argv names; returns the exit status."""
+    terminal.make_plain()
     job = json.loads(Path(sys.argv[1]).read_text())
     try:
         TASKS[job["task"]](make(job["settings"], How(**job["how"])), job)
     except _ERRORS as error:
-        terminal.progress(f"training: {error}")
+        terminal.say_error(f"training: {error}")
         return 1
     if job["how"].get("workers", 1) == 1:
         leave_quickly()

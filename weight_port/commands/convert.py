@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weight_port.errors import WeightPortError
+from weight_port.errors import WeightPortError, one_line
 from weight_port.formats.table import FORMATS, holds_metadata
 from weight_port.storage import digest
-from weight_port.terminal import progress, say, say_json
+from weight_port.storage.disk import check_apart
+from weight_port.terminal import progress, say, say_error, say_json
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -86,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
         else:
             _print(done)
         return 0
+    for task in tasks:
+        check_apart(task.source, task.destination)
     args.out_dir.mkdir(parents=True, exist_ok=True)
     return _run_all(tasks, args)
 
@@ -172,7 +175,7 @@ def _run_all(tasks: list[Task], args: argparse.Namespace) -> int:
     else:
         _say_remarks(done)
     for failure in failed:
-        progress(f"weight-port: {_about(failure)}")
+        say_error(f"weight-port: {_about(failure)}")
     if failed:
         progress(f"weight-port: {len(failed)} of {len(tasks)} failed")
     return 1 if failed else 0
@@ -186,7 +189,7 @@ def _say_remarks(done: list[dict[str, Any]]) -> None:
             files.setdefault(remark, []).append(Path(result["source"]).name)
     for remark, sources in files.items():
         some = ", ".join(sources[:3]) + (" …" if len(sources) > 3 else "")
-        say(f"{some}: {remark}")
+        say(one_line(f"{some}: {remark}"))
 
 
 def _about(failure: dict[str, str]) -> str:
@@ -196,9 +199,9 @@ def _about(failure: dict[str, str]) -> str:
 
 def _say_progress(line: str, args: argparse.Namespace) -> None:
     if args.json:
-        progress(line)
+        progress(one_line(line))
     else:
-        say(line)
+        say(one_line(line))
         sys.stdout.flush()
 
 
@@ -241,12 +244,12 @@ def _in_processes(
 def _print(done: dict[str, Any]) -> None:
     source, to = done["source"], done["to"]
     if done["dialect"] is None:
-        say(f"{source}: names and bytes as they are")
+        say(f"{one_line(source)}: names and bytes as they are")
     else:
-        say(f"{source}: {done['architecture']} in {done['dialect']} ({done['reason']})")
-    say(f"{done['destination']}: {done['tensors']} tensors in {to}")
+        say(f"{one_line(source)}: {done['architecture']} in {done['dialect']} ({done['reason']})")
+    say(f"{one_line(done['destination'])}: {done['tensors']} tensors in {to}")
     for remark in _remarks(done):
-        say(f"  {remark}")
+        say(f"  {one_line(remark)}")
 
 
 def _remarks(done: dict[str, Any]) -> Iterator[str]:

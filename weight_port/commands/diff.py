@@ -14,7 +14,7 @@ from weight_port import arch
 from weight_port.commands.statistics import difference
 from weight_port.conversion.recognise import Recognised, recognise
 from weight_port.dialects.keys import Key
-from weight_port.errors import DialectError
+from weight_port.errors import DialectError, one_line
 from weight_port.formats.contents import Contents
 from weight_port.formats.files import open_checkpoint
 from weight_port.terminal import say, say_json
@@ -135,13 +135,13 @@ _TITLES = {
 
 
 def _print(report: dict[str, Any]) -> None:
-    say(f"A {report['first']}\nB {report['second']}")
+    say(f"A {one_line(report['first'])}\nB {one_line(report['second'])}")
     say(f"{report['compared']} tensors compared, {report['as']}")
     for part, title in _TITLES.items():
         if report[part]:
             say(f"  {title} ({len(report[part])}):")
         for key, value in report[part].items():
-            say(f"    {key}  {_detail(part, value)}")
+            say(f"    {one_line(key)}  {_detail(part, value)}")
     say("the same" if report["same"] else "different")
 
 

@@ -14,7 +14,7 @@ from weight_port.conversion import twins
 from weight_port.conversion.check import check
 from weight_port.conversion.detect import Detection
 from weight_port.conversion.recognise import Recognised, recognise
-from weight_port.errors import DialectError
+from weight_port.errors import DialectError, one_line
 from weight_port.formats.contents import Tensors
 from weight_port.formats.files import Checkpoint, open_checkpoint
 from weight_port.terminal import say, say_json, size
@@ -89,7 +89,7 @@ def _counts(network: Recognised) -> tuple[int, int]:
 
 def _print(report: dict[str, Any]) -> None:
     def line(name: str, value: object) -> None:
-        say(f"{name:<13} {value}")
+        say(f"{name:<13} {one_line(value)}")
 
     line("file", report["file"])
     line("format", report["format"])
@@ -153,7 +153,7 @@ def _leaf(array: np.ndarray, with_figures: bool) -> dict[str, Any]:
 
 
 def _print_stage(stage: str, tensors: dict[str, dict[str, Any]]) -> None:
-    say(f"\n{stage} ({len(tensors)} tensors)")
+    say(f"\n{one_line(stage)} ({len(tensors)} tensors)")
     width = max(map(len, tensors))
     for key, leaf in tensors.items():
         text = f"  {key:<{width}}  {leaf['dtype']:<8} {leaf['shape']!s:<20}"
@@ -164,4 +164,4 @@ def _print_stage(stage: str, tensors: dict[str, dict[str, Any]]) -> None:
             )
             if leaf["nans"] or leaf["infinities"]:
                 text += f", {leaf['nans']} NaN, {leaf['infinities']} infinite"
-        say(text.rstrip())
+        say(one_line(text.rstrip()))

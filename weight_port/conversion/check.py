@@ -8,7 +8,7 @@ import numpy as np
 
 from weight_port.conversion.detect import Detection
 from weight_port.dialects.keys import Key
-from weight_port.errors import MismatchError
+from weight_port.errors import MismatchError, one_line
 
 
 def check(
@@ -49,7 +49,10 @@ def check(
     lines = [f"the tensors are not a complete {what} ({detection.reason})"]
     for title, entries in problems.items():
         if entries:
-            lines += [f"  {title} ({len(entries)}):", *(f"    {entry}" for entry in entries)]
+            lines += [
+                f"  {title} ({len(entries)}):",
+                *(f"    {one_line(entry)}" for entry in entries),
+            ]
     if include_top and not detection.include_top:
         lines.append(
             "  There is no classifier: pass --no-top (include_top=False) for the backbone alone."

@@ -17,6 +17,8 @@ from weight_port.formats.files import Checkpoint, format_to_write, open_checkpoi
 from weight_port.formats.table import WRITABLE, holds_metadata
 from weight_port.storage import digest, phases
 from weight_port.storage.digest import Digest
+from weight_port.storage.disk import check_apart
+from weight_port.storage.maps import guarded
 
 RAW = "raw"  # no dialect: names and bytes as they are in the source
 # Formats without names of their own: the files' names, or their order, are those of variables.
@@ -38,6 +40,7 @@ class Ported:
     undecided: tuple[str, ...] = ()  # what the source may be instead, a sentence each
 
 
+@guarded()
 def convert_file(
     source: str | Path,
     destination: str | Path,
@@ -64,6 +67,7 @@ def convert_file(
     ``convert`` and ``write``.
     """
     destination = Path(destination)
+    check_apart(Path(source), destination)
     _check_holds(destination, to)
     if sha256 is None and holds_metadata(destination.name):
         sha256 = digest.start(Path(source))

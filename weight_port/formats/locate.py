@@ -10,7 +10,7 @@ from pathlib import Path
 from weight_port.errors import FormatError
 from weight_port.formats import table
 from weight_port.formats.table import SUFFIXES, Format
-from weight_port.storage.disk import map_bytes
+from weight_port.storage.maps import map_bytes
 from weight_port.storage.sources import File, Folder, disk_file, disk_folder
 from weight_port.storage.tars import folders_of, is_tar
 

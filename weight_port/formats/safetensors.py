@@ -19,7 +19,7 @@ from weight_port.errors import DAMAGE, DestinationError, FormatError, shown
 from weight_port.formats.contents import Contents, check_total
 from weight_port.storage import json_data, phases
 from weight_port.storage.buffers import BFLOAT16, dtype_called, dtype_name, raw_bytes, view
-from weight_port.storage.disk import map_bytes
+from weight_port.storage.maps import map_bytes
 from weight_port.storage.sources import File
 
 if TYPE_CHECKING:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from pathlib import Path
 
 from weight_port.errors import FormatError, WeightPortError
-from weight_port.storage.disk import map_bytes
+from weight_port.storage.maps import check_length
+
+_PIECE = 1 << 20  # bytes read at a time: a cache holds them
 
 
 class Digest:
@@ -24,8 +27,7 @@ class Digest:
 
     def _compute(self) -> None:
         try:
-            data = map_bytes(self._path)
-            self._value = hashlib.sha256(data).hexdigest()  # without the interpreter's lock
+            self._value = _sha256(self._path)
         except (WeightPortError, OSError, ValueError) as error:  # the caller's, when it asks
             self._error = error
 
@@ -35,8 +37,21 @@ class Digest:
         if self._error is not None:
             if isinstance(self._error, WeightPortError):
                 raise self._error
-            raise FormatError(f"{self._path}: can't be read: {self._error}") from self._error
+            reason = getattr(self._error, "strerror", self._error)
+            raise FormatError(f"{self._path}: can't be read: {reason}") from self._error
         return self._value
+
+
+def _sha256(path: Path) -> str:
+    """Read and not mapped, so that a file that shrinks is an error and no signal."""
+    total, count, buffer = hashlib.sha256(), 0, memoryview(bytearray(_PIECE))
+    with open(path, "rb", buffering=0) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        while read := stream.readinto(buffer):
+            total.update(buffer[:read])  # without the interpreter's lock
+            count += read
+    check_length(path, size, count)
+    return total.hexdigest()
 
 
 def start(source: Path) -> Digest | None:

@@ -8,60 +8,62 @@ change places in one step, the only copy of the old one. It may be deleted by ha
 from __future__ import annotations
 
 import contextlib
-import mmap
+import functools
+import operator
 import os
 import shutil
-import sys
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
-from weakref import WeakValueDictionary
 
-from weight_port.errors import DestinationError, FormatError
+from weight_port.errors import DestinationError
 from weight_port.storage import phases
-
-# A mapped file keeps a descriptor open, of which a process may have 256 on some systems; a 1.x
-# folder of ResNet-152 has 777 files, 155 of them larger than this.
-_WORTH_MAPPING = 1 << 16
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # Linux's fcntl.h and fs.h
-
-
-# What is mapped now. A second map of a file would cost a second page fault for every page: the
-# digest's thread, which is the first to go through a source, makes the faults for the writer too.
-_maps: WeakValueDictionary[tuple[int, ...], mmap.mmap] = WeakValueDictionary()
-
-
-def map_bytes(path: Path) -> memoryview:
-    """The file's bytes, read-only and not loaded; raises FormatError where there are none."""
-    try:
-        with open(path, "rb") as stream:
-            status = os.fstat(stream.fileno())
-            if status.st_size >= _WORTH_MAPPING:
-                return memoryview(_map(stream.fileno(), status))
-            data = memoryview(stream.read(status.st_size))
-    except OSError as error:
-        raise FormatError(f"{path}: can't be read: {error.strerror}") from None
-    if not data:
-        raise FormatError(f"{path}: the file is empty; get it again")
-    return data
-
-
-def _map(descriptor: int, status: os.stat_result) -> mmap.mmap:
-    """The map of an open file; the one that there is, if the file is still the same."""
-    key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-    mapped = _maps.get(key)
-    if mapped is None:
-        mapped = _maps[key] = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
-    return mapped
+from weight_port.storage.maps import check_whole
+from weight_port.storage.renames import exchange, move_new
 
 
 def check_destination(path: Path, force: bool) -> None:
-    """Raises DestinationError where ``path`` exists and may not be replaced, or has no folder."""
+    """Raises DestinationError where ``path`` exists and may not be replaced, or has no folder.
+
+    A link that leads nowhere exists. Pipes, sockets and devices are not replaced by anything.
+    """
     with _reported(path):
-        if path.exists() and not force:
-            raise DestinationError(f"{path}: exists; pass --force (force=True) to replace it")
         if not path.absolute().parent.is_dir():
             raise DestinationError(f"{path}: the folder {path.absolute().parent} does not exist")
+        if not _exists(path):
+            return
+        if not force:
+            raise DestinationError(f"{path}: exists; pass --force (force=True) to replace it")
+        mode = _mode(path)
+        if mode is not None and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise DestinationError(f"{path}: a pipe, socket or device; name a file or a folder")
+
+
+def check_apart(source: Path, destination: Path) -> None:
+    """Raises DestinationError where the destination would lie in the source's folder."""
+    folder = source.resolve()
+    if source.is_dir() and folder in destination.resolve().parents:
+        raise DestinationError(
+            f"{destination}: lies in {source}, which is read as a whole; name a place outside of it"
+        )
+
+
+def _exists(path: Path) -> bool:
+    """Whether anything has the name; raises OSError for what is no name."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _mode(path: Path) -> int | None:
+    """The type and the permissions of what a path leads to, None where that is nothing."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None
 
 
 @contextlib.contextmanager
@@ -70,6 +72,12 @@ def _reported(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        check_whole()  # of a source that has shrunk, writing it fails with "Bad address"
+        if isinstance(error, FileExistsError):
+            raise DestinationError(
+                f"{path}: appeared while its new content was made, and is kept; pass --force "
+                "(force=True) to replace it"
+            ) from error
         reason = error.strerror or error
         raise DestinationError(f"{path}: can't be written: {reason}") from error
 
@@ -95,7 +103,10 @@ def _sync_folder(path: Path) -> None:
 
 @contextlib.contextmanager
 def new_file(path: Path, force: bool) -> Iterator[BinaryIO]:
-    """A stream whose bytes become ``path`` when the block ends well: written, synced, renamed."""
+    """A stream whose bytes become ``path`` when the block ends well: written, synced, renamed.
+
+    What is replaced, by ``force`` alone, leaves its permissions. Raises DestinationError.
+    """
     check_destination(path, force)
     if path.is_dir():
         raise DestinationError(f"{path}: is a directory; name a file")
@@ -103,10 +114,16 @@ def new_file(path: Path, force: bool) -> Iterator[BinaryIO]:
     with _reported(path):
         try:
             with open(temporary, "xb") as stream:
+                if (mode := _mode(path)) is not None:
+                    os.chmod(temporary, stat.S_IMODE(mode) & 0o777)
                 yield stream
                 stream.flush()
                 _sync(stream.fileno())
-            os.replace(temporary, path)
+            check_whole()
+            if force:
+                os.replace(temporary, path)
+            else:
+                move_new(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
         _sync_folder(temporary.parent)
@@ -133,36 +150,66 @@ def copy_into_place(source: Path, path: Path, force: bool) -> None:
 
 @contextlib.contextmanager
 def new_folder(path: Path, force: bool) -> Iterator[Path]:
-    """A folder that becomes ``path`` when the block ends well, in place of an old one."""
+    """A folder that becomes ``path`` when the block ends well, in place of an old one.
+
+    What is replaced, by ``force`` alone, leaves its permissions. Raises DestinationError.
+    """
     check_destination(path, force)
     if path.exists() and not path.is_dir():
         raise DestinationError(f"{path}: is a file; name a folder")
-    temporary = _temporary(path)
+    temporary, old = _temporary(path), None
     with _reported(path):
         try:
             temporary.mkdir()
+            mode = _mode(path)
+            if mode is not None:
+                temporary.chmod(0o700)  # until its files have their permissions
             yield temporary
             for file in temporary.iterdir():
+                _permit(file, path)
                 with open(file, "rb") as stream:
                     _sync(stream.fileno())
+            if mode is not None:
+                temporary.chmod(stat.S_IMODE(mode) & 0o777)
             _sync_folder(temporary)
-            _swap(temporary, path)
+            check_whole()
+            old = _swap(temporary, path, force)
         finally:
-            _remove(temporary)
-        _sync_folder(temporary.parent)
+            if old is None:
+                _remove(temporary)
+        try:  # the new names must be on the disk before the old files go
+            _sync_folder(temporary.parent)
+        except BaseException:
+            if old is not None:
+                old = _swap(old, path, force)
+            raise
+        finally:
+            _remove(old)
 
 
-def _swap(new: Path, path: Path) -> None:
-    """Put the folder ``new`` in ``path``'s place; what was there is removed, or left as ``new``.
+def _permit(file: Path, folder: Path) -> None:
+    """Give a new file its namesake's permissions in the old folder, or what any had there."""
+    if not folder.is_dir():
+        return
+    mode = _mode(folder / file.name)
+    if mode is None:
+        modes = [entry.stat().st_mode for entry in folder.iterdir()]
+        any_of_them = functools.reduce(operator.or_, modes, 0) if modes else 0o777
+        mode = any_of_them & file.stat().st_mode
+    file.chmod(mode & 0o777)
+
+
+def _swap(new: Path, path: Path, force: bool) -> Path | None:
+    """Put the folder ``new`` in ``path``'s place; returns the name of what was there.
 
     In one step where the system has one. Elsewhere ``path`` is not there for a moment; killed in
     it, both folders are left, whole, under hidden names.
     """
-    if not path.exists():
-        new.rename(path)
-        return
-    if _exchange(new, path):
-        return
+    if not force or not _exists(path):
+        move_new(new, path)
+        return None
+    if exchange(new, path):
+        return new
     aside = _temporary(path)
     path.rename(aside)
     try:
@@ -170,29 +217,13 @@ def _swap(new: Path, path: Path) -> None:
     except BaseException:
         aside.rename(path)
         raise
-    _remove(aside)
+    return aside
 
 
-def _exchange(one: Path, other: Path) -> bool:
-    """Let two names change places; False where system or file system can't, or won't.
-
-    ``renameat2`` of Linux 3.15 and glibc 2.28 (https://man7.org/linux/man-pages/man2/rename.2.html).
-    """
-    if not sys.platform.startswith("linux"):
-        return False
-    import ctypes  # not needed, and not loaded, for anything else
-
-    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if call is None:
-        return False
-    status: int = call(
-        _AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)
-    )
-    return status == 0
-
-
-def _remove(path: Path) -> None:
+def _remove(path: Path | None) -> None:
     """Remove what is left under a temporary name: nothing, a folder, or a link to one."""
+    if path is None:
+        return
     if path.is_symlink():
         path.unlink(missing_ok=True)
     else:

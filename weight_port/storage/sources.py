@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weight_port.errors import FormatError
-from weight_port.storage.disk import map_bytes
+from weight_port.storage.maps import map_bytes
 
 
 @dataclass(frozen=True)

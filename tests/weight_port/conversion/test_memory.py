@@ -19,7 +19,7 @@ from weight_port.commands import inspect as command_inspect
 from weight_port.formats import files
 from weight_port.formats.contents import Contents
 from weight_port.pickles import reader
-from weight_port.storage import digest, disk
+from weight_port.storage import digest, maps
 from weight_port.storage.scratch import Scratch
 
 MEGABYTE = 1_000_000
@@ -125,12 +125,12 @@ def test_a_long_text_is_no_key_of_a_dict() -> None:
 def test_a_file_is_mapped_once_until_it_changes(tmp_path) -> None:
     path = tmp_path / "x"
     path.write_bytes(bytes(1 << 17))
-    first, second = disk.map_bytes(path), disk.map_bytes(path)
+    first, second = maps.map_bytes(path), maps.map_bytes(path)
     assert first.obj is second.obj
     (tmp_path / "new").write_bytes(b"1" * (1 << 17))
     os.replace(tmp_path / "new", path)
-    assert disk.map_bytes(path).obj is not first.obj
-    assert (first[0], disk.map_bytes(path)[0]) == (0, ord("1"))
+    assert maps.map_bytes(path).obj is not first.obj
+    assert (first[0], maps.map_bytes(path)[0]) == (0, ord("1"))
 
 
 def test_the_digest_and_the_reader_share_it(tmp_path) -> None:
