@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from parity.workers.launch import available_threads
-from training import curves
+from training import beginning, curves
 from training.data import cifar
-from training.errors import CheckpointError, TrainingError
-from training.loop import checkpoints, launch
+from training.errors import TrainingError
+from training.loop import epochs, launch, lock
 from training.loop.epochs import CHECKPOINT, LOG
 from training.settings import DEFAULTS, MODELS, add_settings, in_words
-from weight_port import WeightPortError, terminal
+from weight_port import WeightPortError, arch, terminal
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -31,13 +31,22 @@ def _parser() -> argparse.ArgumentParser:
     add("--framework", choices=list(launch.MODULES), required=True)
     add("--data", type=Path, required=True, metavar="DIR", help="made by python -m training.data")
     add("--out", type=Path, required=True, metavar="DIR", help=f"for {CHECKPOINT}, {LOG}, curves")
-    add(
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument(
         "--resume",
         type=Path,
         nargs="?",
         const=Path(),
         metavar="FILE",
-        help=f"continue from FILE, or from DIR/{CHECKPOINT}, with the settings of that training",
+        help=f"continue from FILE, or from DIR/{CHECKPOINT}, with the settings of that training; "
+        "--epochs can be more than it was begun for",
+    )
+    start.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="begin with the weights of a ResNet, in any format and dialect, or of a checkpoint; "
+        "where it has other classes, the classifier is the seed's",
     )
     add("--force", action="store_true", help="begin anew where DIR has a training")
     add("--threads", type=whole, default=available_threads(), help="of all workers together")
@@ -53,17 +62,16 @@ def _parser() -> argparse.ArgumentParser:
     precisions = sorted({name for names in launch.PRECISIONS.values() for name in names})
     add("--precision", choices=precisions, default="float32", help="bfloat16: autocast; torch only")
     add("--channels-last", action="store_true", help="convolutions in NHWC; torch only")
-    add("--model", choices=MODELS, metavar="NAME", help=", ".join(MODELS))
+    add(
+        "--model",
+        choices=tuple(arch.RESNETS),
+        metavar="NAME",
+        help=f"{', '.join(MODELS)}; with --weights any ResNet, and the file's if it isn't given",
+    )
     add_settings(parser)
     parser.epilog = in_words(DEFAULTS)
     terminal.add_version(parser)
     return parser
-
-
-def _given(args: argparse.Namespace) -> dict[str, Any]:
-    """The settings that the user named."""
-    settings = {key: getattr(args, key) for key in DEFAULTS}
-    return {key: value for key, value in settings.items() if value is not None}
 
 
 def _how(args: argparse.Namespace, settings: dict[str, Any]) -> dict[str, Any]:
@@ -93,65 +101,57 @@ def _how(args: argparse.Namespace, settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _resumed(args: argparse.Namespace) -> tuple[Path | None, dict[str, Any]]:
-    """The checkpoint to continue from, None for none, and the settings."""
-    given = _given(args)
-    own = args.out / CHECKPOINT
-    if args.resume is None:
-        if own.exists() and not args.force:
-            raise TrainingError(f"{own}: exists; --resume continues, --force begins anew")
-        return None, {**DEFAULTS, **given}
-    path = own if args.resume == Path() else args.resume
-    if path == own and not own.exists():  # killed before its first epoch ended
-        terminal.progress(f"{own}: not there yet; beginning")
-        return None, {**DEFAULTS, **given}
-    if path != own and own.exists() and not args.force:
-        raise TrainingError(f"{own}: exists; name another --out, or --force")
-    state = checkpoints.load(path)
-    other = [key for key, value in given.items() if state.settings[key] != value]
-    if other:
-        raise CheckpointError(
-            f"{path}: was begun with {', '.join(f'{k} {state.settings[k]}' for k in other)}; leave "
-            "the options out, or begin anew"
-        )
-    return path, dict(state.settings)
-
-
 def _train(args: argparse.Namespace) -> int:
     """Run the framework's process on what was asked; returns the exit status."""
-    checkpoint, settings = _resumed(args)
-    how = _how(args, settings)
-    cifar.load(args.data, "test")  # before a framework is loaded
+    if args.weights is None and args.resume is None and args.model not in (None, *MODELS):
+        raise TrainingError(f"--model {args.model}: is trained with --weights only")
+    cifar.load(args.data, "test")  # before anything is written or a framework loaded
     args.out.mkdir(parents=True, exist_ok=True)
+    with lock.held(args.out):
+        state = beginning.state(args)
+        how = _how(args, dict(state.settings))
+        epochs.write(args.out, state)  # also what a run that was killed has not written
+        left = state.settings["epochs"] - state.epoch
+        status = _start(args, dict(state.settings), how) if left else 0
+        _draw(args.out)
+    if not status:
+        history = curves.read(args.out)
+        right = f"{history[-1]['test_accuracy']:.2%} of the test images are right"
+        print(f"{args.out / CHECKPOINT}: {history[-1]['epoch']} epochs, {right}")
+    return status
+
+
+def _start(args: argparse.Namespace, settings: dict[str, Any], how: dict[str, Any]) -> int:
+    """Train the epochs that are left; returns 0, or 1 where the process failed."""
     job = {
         "task": "train",
         "framework": args.framework,
         "data": str(args.data),
         "out": str(args.out),
-        "resume": checkpoint and str(checkpoint),
+        "resume": str(args.out / CHECKPOINT),
         "settings": settings,
         "how": how,
     }
-    if status := launch.start(args.framework, job):
-        if status < 0:  # otherwise the process has said why
-            terminal.progress(
-                f"training: the {args.framework} process was ended by signal {-status}; --resume "
-                "continues from the last epoch"
-            )
-        return 1
-    _finish(args.out)
-    return 0
+    status = launch.start(args.framework, job)
+    if status < 0:  # otherwise the process has said why
+        terminal.progress(
+            f"training: the {args.framework} process was ended by signal {-status}; --resume "
+            "continues from the last epoch"
+        )
+    return int(status != 0)
 
 
-def _finish(out: Path) -> None:
-    """Draw the curves, and print how the training ended."""
+def _draw(out: Path) -> None:
+    """Draw the log's curves; another training's are removed before there is a log."""
+    if not (out / LOG).exists():
+        for name in beginning.CURVES:
+            (out / name).unlink(missing_ok=True)
+        return
     history = curves.read(out)
     try:
         curves.draw({curves.name(out, history): history}, out)
     except ImportError as error:
         terminal.progress(f"training: no curves: {error}")
-    right = f"{history[-1]['test_accuracy']:.2%} of the test images are right"
-    print(f"{out / CHECKPOINT}: {history[-1]['epoch']} epochs, {right}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

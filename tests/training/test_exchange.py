@@ -15,6 +15,7 @@ import torch
 
 import weight_port
 from parity.diagnosis.view import relative
+from tests.helpers import trainings
 from tests.helpers.bounds import excess
 from training import exchange
 from training.loop import checkpoints, epochs
@@ -68,7 +69,7 @@ def state() -> State:
         for name, array in begun.weights.items()
         if not name.endswith(("_mean", "_variance"))
     }
-    return replace(begun, momentum=momentum, epoch=6, history=[{"epoch": 6}])
+    return replace(begun, momentum=momentum, epoch=6, history=trainings.history(6))
 
 
 @pytest.fixture(scope="module")

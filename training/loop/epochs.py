@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -16,7 +17,7 @@ import weight_port
 from parity import seeded
 from training.data import batches, cifar
 from training.data.cifar import CLASSES, Cifar
-from training.loop import checkpoints, event_files, schedules
+from training.loop import checkpoints, event_files, lock, schedules
 from training.loop.checkpoints import State
 from training.loop.side import Side
 from weight_port import arch
@@ -84,6 +85,15 @@ def _steps(
         yield loss, right, whole, rate
 
 
+def check_loss(number: int, loss: float, what: str) -> None:
+    """Raises FloatingPointError where the loss of an epoch is no number that float32 holds."""
+    if not abs(loss) <= np.finfo(np.float32).max:
+        raise FloatingPointError(
+            f"epoch {number}: {what} is {loss}: a smaller --rate may help; the checkpoint of the "
+            "epoch before is kept"
+        )
+
+
 def train_epoch(side: Side, state: State, train: Cifar, framework: str) -> dict[str, Any]:
     """Take the steps of an epoch, with a progress bar; returns the training's part of a log line.
 
@@ -98,11 +108,7 @@ def train_epoch(side: Side, state: State, train: Cifar, framework: str) -> dict[
     bar_to = sys.__stderr__  # a bar returns to the line's beginning, which the command's does not
     with tqdm(total=count, desc=title, unit="img", file=bar_to, disable=silent) as bar:
         for loss, correct, whole, rate in _steps(side, state, train, number):
-            if not np.isfinite(loss):
-                raise FloatingPointError(
-                    f"epoch {number + 1}: the loss is {loss}: a smaller --rate may help; the "
-                    "checkpoint of the epoch before is kept"
-                )
+            check_loss(number + 1, loss, "the loss")
             losses, right, images, last = (
                 losses + loss * whole, right + correct, images + whole, rate
             )  # fmt: skip
@@ -124,6 +130,7 @@ def epoch(side: Side, state: State, train: Cifar, test: Cifar, framework: str) -
     trained = train_epoch(side, state, train, framework)
     side.average_statistics()
     test_loss, test_right = evaluate(side, test)
+    check_loss(state.epoch + 1, test_loss, "the loss on the test images")
     line = {
         "epoch": state.epoch + 1,
         "framework": framework,
@@ -143,26 +150,37 @@ def epoch(side: Side, state: State, train: Cifar, test: Cifar, framework: str) -
 
 
 def write(out: Path, state: State) -> None:
-    """Write the checkpoint, the weights, the log and the event files, in this order.
+    """Write the checkpoint, and then what follows from it: weights, log and event files.
 
-    A run that is killed in between has the weights and the log of the epoch before.
+    A run that is killed in between has the older of the latter, until a command that continues it
+    writes all of them again, as each does first.
     """
     checkpoints.save(out / CHECKPOINT, state)
     about = {"dialect": "paddle1", "architecture": str(state.settings["model"])}
     weight_port.write(out / WEIGHTS, state.weights, force=True, metadata=about)
+    if not state.history:
+        for name in (LOG, *event_files.FILES):
+            (out / name).unlink(missing_ok=True)  # another training's, which this one replaces
+        return
     lines = "".join(json.dumps(line) + "\n" for line in state.history)
     disk.write_text(out / LOG, lines, force=True)
     event_files.write(out, state.history)
 
 
 def run(side: Side, job: Job) -> State:
-    """Train every epoch that is left; the first worker writes a checkpoint after each."""
+    """Train every epoch that is left; the first worker writes a checkpoint after each.
+
+    A job without a checkpoint to resume begins anew. Raises TrainingError where another training's
+    worker writes in the folder.
+    """
+    out = Path(job["out"])
     state = checkpoints.load(Path(job["resume"])) if job["resume"] else begin(job["settings"])
     side.put(state.weights, state.momentum)
     limit = state.settings["limit"]
     train, test = (cifar.limited(part, limit) for part in cifar.parts(Path(job["data"])))
-    while state.epoch < state.settings["epochs"]:
-        state = epoch(side, state, train, test, job["framework"])
-        if side.rank == 0:
-            write(Path(job["out"]), state)
+    with lock.held_by_worker(out) if side.rank == 0 else contextlib.nullcontext():
+        while state.epoch < state.settings["epochs"]:
+            state = epoch(side, state, train, test, job["framework"])
+            if side.rank == 0:
+                write(out, state)
     return state

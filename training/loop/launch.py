@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,15 +66,30 @@ def start(framework: str, job: Mapping[str, Any]) -> int:
         variables = environment(how["threads"], {**ALLOCATOR, **more})
         before = signal.signal(signal.SIGTERM, _leave)
         # To stderr: Paddle's launcher has its first worker's progress on stdout.
-        process = subprocess.Popen(command, env=variables, stdout=2)
-        try:
-            return process.wait()
-        except SystemExit:  # only we got the SIGTERM; a terminal interrupts the job as well
-            process.terminate()
-            raise
-        finally:
-            process.wait()  # a launcher ends its workers first
-            signal.signal(signal.SIGTERM, before)
+        with _lifeline() as stdin:
+            process = subprocess.Popen(command, env=variables, stdin=stdin, stdout=2)
+            os.close(stdin)
+            try:
+                return process.wait()
+            except SystemExit:  # only we got the SIGTERM; a terminal interrupts the job as well
+                process.terminate()
+                raise
+            finally:
+                process.wait()  # a launcher ends its workers first
+                signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _lifeline() -> Iterator[int]:
+    """The stdin of a job: a pipe that closes when this process is gone, see ``tasks``.
+
+    The caller closes its own copy of it.
+    """
+    stdin, ours = os.pipe()
+    try:
+        yield stdin
+    finally:
+        os.close(ours)
 
 
 def _leave(number: int, _: object) -> None:

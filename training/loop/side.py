@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from parity.workers.worker import scheme
+from training.data.cifar import CLASSES
 from training.errors import CheckpointError, TrainingError
 from weight_port.conversion import casts
 from weight_port.dialects import keys
@@ -81,6 +82,12 @@ class Side(Protocol):
 
 
 Make = Callable[[dict[str, Any], How], Side]  # from a training's settings
+
+
+def sizes(settings: Mapping[str, Any]) -> dict[str, int]:
+    """What the settings' network is built with: CIFAR-10's classes, where they don't say more."""
+    given: dict[str, int] = settings.get("sizes", {"num_classes": len(CLASSES)})
+    return given
 
 
 def check_gpu(number: int, count: int, framework: str) -> None:

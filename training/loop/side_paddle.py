@@ -16,7 +16,7 @@ import paddle_impl
 from paddle_impl.checkpoint import to_tensor
 from training.errors import CheckpointError
 from training.loop import tasks
-from training.loop.side import How, Tensors, cast, check_gpu, check_shapes, keyed, named
+from training.loop.side import How, Tensors, cast, check_gpu, check_shapes, keyed, named, sizes
 from weight_port import WeightPortError, read
 
 DIALECT = "paddle_impl"
@@ -36,7 +36,7 @@ class PaddleSide:
         if how.workers > 1:
             fleet.init(is_collective=True, log_level="ERROR")
             self.rank = fleet.worker_index()
-        self.model = paddle_impl.MODELS[self.name]()
+        self.model = paddle_impl.MODELS[self.name](**sizes(settings))
         self.network = self.model  # what is trained: the model, or DataParallel around it
         self.optimizer = self._optimizer()
 

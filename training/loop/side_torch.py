@@ -18,7 +18,7 @@ import pytorch_impl
 from pytorch_impl.checkpoint import to_tensor
 from training.errors import CheckpointError
 from training.loop import tasks
-from training.loop.side import How, Tensors, cast, check_gpu, check_shapes, keyed, named
+from training.loop.side import How, Tensors, cast, check_gpu, check_shapes, keyed, named, sizes
 
 DIALECT = "pytorch_impl"
 BACKENDS = {"cpu": "gloo", "gpu": "nccl"}
@@ -43,7 +43,7 @@ class TorchSide:
             atexit.register(dist.destroy_process_group)
             self.rank = dist.get_rank()
         with self.device:
-            self.model = pytorch_impl.MODELS[self.name]()
+            self.model = pytorch_impl.MODELS[self.name](**sizes(settings))
         self.layout = torch.channels_last if how.channels_last else torch.contiguous_format
         self.mixed = how.precision == "bfloat16"
         self.network: torch.nn.Module = self.model  # what is trained: the model, or DDP around it

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,9 +56,26 @@ TASKS = {
 }
 
 
+def _end_with_command() -> None:
+    """End this process as soon as the command that started it is gone, however that ended.
+
+    It would train on in a folder that the next command takes. The command holds the other end of
+    the pipe that is stdin here, of launchers' workers too, and writes nothing.
+    """
+    if not stat.S_ISFIFO(os.fstat(0).st_mode):
+        return  # started by hand
+
+    def wait() -> None:
+        os.read(0, 1)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def main(make: Make) -> int:
     """Do the job in the file that argv names; returns the exit status."""
     terminal.make_plain()
+    _end_with_command()
     job = json.loads(Path(sys.argv[1]).read_text())
     try:
         TASKS[job["task"]](make(job["settings"], How(**job["how"])), job)

@@ -19,17 +19,15 @@ import numpy as np
 import pytest
 import torch
 
-import weight_port
 from parity.comparison.known_differences import BN_MOMENTUM, paddle_epsilon
 from parity.comparison.precision import FACTOR, PRECISIONS
 from parity.diagnosis.view import relative
-from tests.helpers import commands
+from tests.helpers import commands, trainings
 from tests.helpers.bounds import FLOAT64
 from training.__main__ import main
 from training.data import batches
 from training.data import cifar as data
 from training.data.cifar import Cifar
-from training.errors import CheckpointError
 from training.loop import checkpoints, epochs, event_files, schedules
 from training.loop.checkpoints import State
 from training.loop.side import How
@@ -198,6 +196,7 @@ def test_a_run_goes_on_in_the_other_framework(
     for number in range(4):
         list(epochs._steps(side, state, train, number))
     there = replace(state, weights=side.weights(), momentum=side.momentum(), epoch=4)
+    there = replace(there, history=trainings.history(4))
     checkpoints.save(tmp_path / "there.safetensors", there)
     other = float64_side(second, checkpoints.load(tmp_path / "there.safetensors"))
     forgotten = float64_side(second, replace(there, momentum={}))
@@ -280,25 +279,17 @@ def test_a_loss_that_is_no_number_ends_the_run(parts: tuple[Cifar, Cifar]) -> No
 # -- checkpoints
 
 
-def test_a_checkpoint_holds_all_of_it(tmp_path: Path) -> None:
-    state = replace(epochs.begin(SETTINGS), epoch=1, history=[{"epoch": 1}])
-    state = replace(state, momentum={"conv1_weights": np.ones((16, 3, 3, 3), np.float32)})
+@pytest.mark.parametrize("epoch", [0, 1, 3])
+def test_a_checkpoint_holds_all_of_it(tmp_path: Path, epoch: int) -> None:
+    state = trainings.state(epoch)
     checkpoints.save(tmp_path / "a.safetensors", state)
-    found = checkpoints.load(tmp_path / "a.safetensors")
+    loaded = checkpoints.load(tmp_path / "a.safetensors")
     for part in ("weights", "momentum"):
-        one, other = getattr(found, part), getattr(state, part)
+        one, other = getattr(loaded, part), getattr(state, part)
         assert set(one) == set(other)
         assert all(one[name].tobytes() == other[name].tobytes() for name in one)
-    assert (found.epoch, found.schedule, found.history) == (1, state.schedule, state.history)
-    assert found.settings == state.settings
-
-
-def test_other_files_are_no_checkpoints(tmp_path: Path) -> None:
-    weight_port.write(tmp_path / "weights.safetensors", epochs.draw("resnet20", 0, 10))
-    (tmp_path / "text.safetensors").write_text("no tensors")
-    for name in ("weights", "text", "nowhere"):
-        with pytest.raises(CheckpointError, match=rf"{name}\.safetensors: no checkpoint"):
-            checkpoints.load(tmp_path / f"{name}.safetensors")
+    assert (loaded.epoch, loaded.schedule) == (epoch, state.schedule)
+    assert (loaded.settings, loaded.history) == (state.settings, state.history)
 
 
 # -- the command
@@ -339,7 +330,7 @@ def test_killed_and_resumed_is_the_run_that_was_not(
     command = [sys.executable, "-m", "training", *words(cifar, framework, cut, *SMALL)]
     started = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     until = time.monotonic() + 120
-    while not (cut / epochs.CHECKPOINT).exists() and time.monotonic() < until:
+    while not (cut / epochs.LOG).exists() and time.monotonic() < until:
         time.sleep(0.01)
     time.sleep(0.15)
     with contextlib.suppress(ProcessLookupError):  # it may have ended
