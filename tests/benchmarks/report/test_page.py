@@ -58,7 +58,10 @@ def small() -> dict[str, Any]:
         cell("paddle_impl", five(9)),
         failed("timm"),
     ]
-    return record([*cells, cell("paddle.vision", five(9), precision="bf16", mode="inference")])
+    low = five(9)
+    for one in low:
+        one["parity"]["relative_l2"] = 1e-2  # of bfloat16; finer is no bfloat16
+    return record([*cells, cell("paddle.vision", low, precision="bf16", mode="inference")])
 
 
 @pytest.fixture(scope="module")
