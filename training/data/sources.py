@@ -5,23 +5,34 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import pickle
 import tarfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from training.data.cifar import SIDE, Cifar, check
 from training.data.download import md5
 from training.errors import DataError
+from weight_port import WeightPortError, terminal
+from weight_port.errors import DAMAGE
+from weight_port.pickles.arrays import NUMPY_GLOBALS
+from weight_port.pickles.reader import Reader
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 MD5 = "c58f30108f718f92721af3b95e74349a"  # of that archive; torchvision checks the same
 _PART = 10_000  # images in each part of either source
 _PARTS = (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch")
+# Of the archive's files; torchvision checks the same (torchvision/datasets/cifar.py).
+_BATCH_MD5 = {
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "40351d587109b95175f43aff81a1287e",
+}
 # The npm package's files, version 1.1.1 ("lables" is its spelling).
 _NPM_LABELS = ("train_lables.json", "test_lables.json")
 _NPM_SHA256 = {
@@ -41,29 +52,44 @@ Read = Callable[[str], bytes]  # the content of a source's file by its name; Dat
 # -- the official archive
 
 
-class _Arrays(pickle.Unpickler):
-    """It makes NumPy's arrays only; whatever else a pickle names is refused with a DataError."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        multiarray = module in ("numpy.core.multiarray", "numpy._core.multiarray")
-        if multiarray and name == "_reconstruct":
-            return np.empty(0).__reduce__()[0]
-        if module == "numpy" and name in ("ndarray", "dtype"):
-            return getattr(np, name)
-        raise DataError(f"its pickle asks for {module}.{name}, which images have no need of")
-
-
 def _official(read: Read) -> Cifar:
     """Python 2's pickles: rows of 3072 bytes, red before green before blue."""
-    images, labels = [], []
-    for name in _PARTS:
-        try:
-            batch = _Arrays(io.BytesIO(read(name)), encoding="bytes").load()
-            images.append(np.asarray(batch[b"data"], dtype=np.uint8))
-            labels.append(np.asarray(batch[b"labels"], dtype=np.int64))
-        except (KeyError, IndexError, TypeError, ValueError, EOFError, pickle.PickleError) as error:
-            raise DataError(f"{name}: is no batch of CIFAR-10 ({error})") from None
-    return Cifar(np.concatenate(images).reshape(-1, 3, SIDE, SIDE), np.concatenate(labels))
+    contents = {name: read(name) for name in _PARTS}
+    _check_known(contents)
+    parts = [_batch(name, content) for name, content in contents.items()]
+    images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return Cifar(images.reshape(-1, 3, SIDE, SIDE), labels)
+
+
+def _batch(name: str, content: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels of one pickle, which is read and not unpickled. Raises DataError."""
+    try:
+        batch = Reader(memoryview(content), NUMPY_GLOBALS, name).read()
+        images = np.asarray(batch["data"].array, dtype=np.uint8)
+        return images, np.asarray(batch["labels"], dtype=np.int64)
+    except WeightPortError as error:
+        raise DataError(str(error)) from None
+    except (*DAMAGE, KeyError) as error:
+        raise DataError(f"{name}: is no batch of CIFAR-10 ({error})") from None
+
+
+def _check_known(contents: dict[str, bytes]) -> None:
+    """Raises DataError where some batches are those of CIFAR-10 and others are not: damage.
+
+    Where none is, the data are another's of the same form, which is said.
+    """
+    other = [
+        name
+        for name, content in contents.items()
+        if hashlib.md5(content, usedforsecurity=False).hexdigest() != _BATCH_MD5[name]
+    ]
+    if len(other) == len(contents):
+        terminal.progress("none of the batches is CIFAR-10's (MD5): data of the same form")
+    elif other:
+        raise DataError(
+            f"{', '.join(other)}: not the batch that CIFAR-10 has (MD5), and the others are; get "
+            "the archive again"
+        )
 
 
 # -- the npm package

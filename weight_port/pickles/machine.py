@@ -198,6 +198,7 @@ class Machine(Stream):
             raise ValueError("SETITEMS with a key but no value")
         self.charge(_ENTRY * (len(items) // 2))
         for key, value in zip(items[::2], items[1::2], strict=True):
+            key = str(key, *_OLD) if isinstance(key, bytes) else key  # Python 2's text, again
             # Hashing a tuple nested a million deep would overflow the interpreter's stack.
             if not isinstance(key, (str, int, float, type(None))):
                 raise TypeError(f"a {type(key).__name__} as a key")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import http.server
 import json
+import pickle
+import struct
 import subprocess
 import sys
 import threading
@@ -104,6 +106,54 @@ def test_a_hostile_pickle_runs_nothing(small: Cifar, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"asks for os\.system"):
         sources.read(folder)
     assert not canary.exists()
+
+
+def _object_array(pointer: int) -> bytes:
+    """An array of Python's objects over bytes of the file: pointers of its own choice."""
+    text = lambda s: b"X" + struct.pack("<I", len(s)) + s  # noqa: E731
+    raw = b"B" + struct.pack("<I", 8) + struct.pack("<Q", pointer)
+    made = b"cnumpy\nndarray\n((K\x01tcnumpy\ndtype\n" + text(b"O") + b"\x85R" + raw + b"tR"
+    return b"\x80\x03}(" + text(b"data") + made + text(b"labels") + b"]u."
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        _object_array(0x414141414140),
+        b"\x80\x02}.",
+        b"\x80\x02].",
+        pickle.dumps({"data": np.array([object], dtype=object), "labels": [0]}, protocol=2),
+        pickle.dumps({"data": np.zeros(5, np.float32)}, protocol=2),
+        b"",
+    ],
+)
+def test_a_batch_that_is_no_images_is_an_error(small: Cifar, tmp_path: Path, content) -> None:
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    for name in sources._PARTS:
+        (folder / name).write_bytes(content)
+    with pytest.raises(DataError, match="data_batch_1"):
+        sources.read(folder)
+
+
+def test_some_batches_of_cifar_10_and_others_not_is_damage(
+    small: Cifar, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    known = {}
+    for name, part in cifar_files.parts(small):
+        content = cifar_files.python2_pickle(*part)
+        (folder / name).write_bytes(content)
+        known[name] = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    assert equal(sources.read(folder), small)
+    assert "none of the batches is CIFAR-10's" in capsys.readouterr().err
+    monkeypatch.setattr(sources, "_BATCH_MD5", known)
+    assert equal(sources.read(folder), small)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sources, "_BATCH_MD5", {**known, "data_batch_4": 32 * "0"})
+    with pytest.raises(DataError, match="data_batch_4: not the batch that CIFAR-10 has"):
+        sources.read(folder)
 
 
 def edit(found: Cifar, **changes: np.ndarray) -> Cifar:
