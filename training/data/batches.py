@@ -7,24 +7,30 @@ on each side, and a 32x32 crop is taken of the image or its mirror image.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 
 from training.data.cifar import SIDE, Cifar
+from training.data.normalisations import NORMALISATIONS, OWN, Normalisation
 
 PAD = 4
-# Of the 50,000 training images, per channel, over 255: computed from all of them.
-MEAN = (0.49139968, 0.48215841, 0.44653091)
-STD = (0.24703223, 0.24348513, 0.26158784)
 _VALUES = np.arange(256, dtype=np.float64)[None] / 255
-# (3, 256): every value of every channel, normalised.
-_TABLE = ((_VALUES - np.array(MEAN)[:, None]) / np.array(STD)[:, None]).astype(np.float32)
+_OWN = NORMALISATIONS[OWN]
 
 
-def normalised(images: np.ndarray) -> np.ndarray:
+@cache
+def _table(how: Normalisation) -> np.ndarray:
+    """(3, 256) float32: every value of every channel, normalised."""
+    mean, std = (np.array(values)[:, None] for values in how)
+    table: np.ndarray = ((_VALUES - mean) / std).astype(np.float32)
+    return table
+
+
+def normalised(images: np.ndarray, how: Normalisation = _OWN) -> np.ndarray:
     """uint8 (N, 3, H, W) to float32, each channel less its mean, over its standard deviation."""
     values = np.empty(images.shape, np.float32)
-    for channel, table in enumerate(_TABLE):
+    for channel, table in enumerate(_table(how)):
         np.take(table, images[:, channel], out=values[:, channel], mode="clip")  # unbuffered
     return values
 
@@ -67,8 +73,10 @@ def epoch(
         yield normalised(images), part.labels[order[at]]
 
 
-def plain(part: Cifar, batch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def plain(
+    part: Cifar, batch: int, how: Normalisation = _OWN
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The batches of an evaluation: every image as it is, in order."""
     for start in range(0, len(part.labels), batch):
         at = slice(start, start + batch)
-        yield normalised(part.images[at]), np.asarray(part.labels[at])
+        yield normalised(part.images[at], how), np.asarray(part.labels[at])

@@ -13,6 +13,7 @@ from parity import machine, records
 from parity.records import Record
 from training.data import cifar
 from training.data.cifar import CLASSES, Cifar
+from training.data.normalisations import NORMALISATIONS, OWN, Normalisation
 from training.loop import launch
 from weight_port.storage.digest import Digest
 
@@ -56,7 +57,13 @@ def _scores(predicted: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     }
 
 
-def whole(comparison: Record, model: str, weights: Path, test: Cifar) -> Record:
+def whole(
+    comparison: Record,
+    model: str,
+    weights: Path,
+    test: Cifar,
+    how: Normalisation = NORMALISATIONS[OWN],
+) -> Record:
     """A comparison as a record: with the weights (a folder has no digest), images and machine."""
     digest = Digest(weights).result() if weights.is_file() else None
     return {
@@ -67,6 +74,7 @@ def whole(comparison: Record, model: str, weights: Path, test: Cifar) -> Record:
         "context": machine.context(*launch.MODULES),
         "weights": {"file": weights.name, "sha256": digest},
         "data": cifar.digest(test),
+        "normalisation": {"mean": list(how.mean), "std": list(how.std)},
     }
 
 

@@ -16,6 +16,7 @@ import weight_port
 from parity.workers.launch import leave_quickly
 from training import sheet
 from training.data import batches, cifar
+from training.data.normalisations import Normalisation
 from training.errors import TrainingError
 from training.loop import checkpoints, epochs
 from training.loop.epochs import Job
@@ -30,7 +31,8 @@ def score(side: Side, job: Job) -> None:
     recognised = weight_port.recognise(job["weights"], architecture=model)
     side.put(convert_detected(recognised.tensors, "paddle1", recognised.detection), {})
     test = cifar.limited(sheet.load(Path(job["data"])), job["limit"])
-    logits = [side.logits(images) for images, _ in batches.plain(test, epochs.EVALUATED)]
+    how = Normalisation(*(tuple(values) for values in job["normalisation"]))
+    logits = [side.logits(images) for images, _ in batches.plain(test, epochs.EVALUATED, how)]
     np.save(job["out"], np.concatenate(logits))
 
 

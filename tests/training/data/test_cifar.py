@@ -19,7 +19,7 @@ import pytest
 
 from tests.helpers import cifar_files
 from training.data import __main__ as data___main__
-from training.data import batches, cifar, download, sources
+from training.data import batches, cifar, download, normalisations, sources
 from training.data.cifar import Cifar
 from training.errors import DataError
 
@@ -387,7 +387,9 @@ def test_crops_reach_every_place_and_half_are_flipped(monkeypatch, small: Cifar)
 
 def test_normalised_by_hand() -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 5), dtype=np.uint8)
-    mean, std = (np.array(value)[:, None, None] for value in (batches.MEAN, batches.STD))
+    mean, std = (
+        np.array(value)[:, None, None] for value in normalisations.NORMALISATIONS["cifar10"]
+    )
     np.testing.assert_allclose(batches.normalised(images), (images / 255 - mean) / std, rtol=1e-6)
 
 

@@ -19,6 +19,7 @@ from tests.helpers.bounds import excess
 from training.data import batches
 from training.data import cifar as data
 from training.data.cifar import CLASSES
+from training.errors import TrainingError
 from training.evaluate import __main__ as evaluate
 from training.evaluate import record as evaluate_record
 from training.loop import epochs
@@ -158,3 +159,80 @@ def test_what_is_no_network_is_an_error(cifar: Path, tmp_path: Path, capsys) -> 
     weight_port.write(weights, epochs.draw("resnet20", 0, 7))
     assert evaluate.main([str(weights), "--data", str(cifar), "--limit", "5"]) == 2
     assert "could not score" in capsys.readouterr().err
+
+
+# -- what can't be evaluated, and how images are normalised
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    path = tmp_path / "resnet20.safetensors"
+    weight_port.write(path, epochs.draw("resnet20", 0, 10))
+    return path
+
+
+@pytest.mark.parametrize("classes", [1, 9, 100, 1000])
+def test_a_network_of_other_classes_is_refused_before_a_framework_starts(
+    cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, classes: int
+) -> None:
+    monkeypatch.setattr(evaluate.launch, "start", lambda *_: pytest.fail("started"))
+    path = tmp_path / "x.safetensors"
+    weight_port.write(path, epochs.draw("resnet20", 0, classes))
+    assert evaluate.main([str(path), "--data", str(cifar)]) == 2
+    assert f"has {classes} classes, CIFAR-10 has 10" in capsys.readouterr().err
+
+
+def test_a_backbone_is_refused(cifar: Path, bare: Path, tmp_path: Path, capsys) -> None:
+    tensors = {k: v for k, v in weight_port.read(bare).items() if not k.startswith("fc_")}
+    weight_port.write(tmp_path / "backbone.safetensors", tensors)
+    assert evaluate.main([str(tmp_path / "backbone.safetensors"), "--data", str(cifar)]) == 2
+    assert "has no classifier" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_no_numbers_have_no_accuracy(
+    cifar: Path, bare: Path, tmp_path: Path, capsys, value: float
+) -> None:
+    tensors = {key: array.copy() for key, array in weight_port.read(bare).items()}
+    tensors["conv1_weights"].flat[3] = value
+    weight_port.write(tmp_path / "x.safetensors", tensors)
+    assert evaluate.main([str(tmp_path / "x.safetensors"), "--data", str(cifar)]) == 2
+    said = capsys.readouterr()
+    assert "not all finite: conv1_weights" in said.err
+    assert said.out == ""
+
+
+def test_logits_that_are_no_numbers_have_no_accuracy() -> None:
+    with pytest.raises(TrainingError, match="torch's logits of it are not all finite"):
+        evaluate._check_finite("torch's logits of", Path("x"), {"logits": np.array([0, np.nan])})
+    evaluate._check_finite("torch's logits of", Path("x"), {"logits": np.zeros(2)})
+
+
+@pytest.mark.parametrize(
+    ("words", "mean", "std"),
+    [
+        ([], (0.49139968, 0.48215841, 0.44653091), (0.24703223, 0.24348513, 0.26158784)),
+        (["--normalisation", "half"], (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        (["--normalisation", "none", "--std", "1,2,4"], (0, 0, 0), (1, 2, 4)),
+        (["--mean", "0.1,0.2,0.3"], (0.1, 0.2, 0.3), (0.24703223, 0.24348513, 0.26158784)),
+    ],
+)
+def test_the_normalisation_is_said_and_used(
+    cifar: Path, bare: Path, monkeypatch: pytest.MonkeyPatch, capsys, words, mean, std
+) -> None:
+    asked = []
+    logits = {name: np.eye(20, 10, dtype=np.float32) for name in ("torch", "paddle")}
+    monkeypatch.setattr(evaluate, "scores", lambda *given: asked.append(given[-1]) or logits)
+    assert evaluate.main([str(bare), "--data", str(cifar), "--limit", "20", *words]) == 0
+    assert asked == [(mean, std)]
+    assert f"mean {', '.join(f'{value:g}' for value in mean)}" in capsys.readouterr().err
+    images = np.arange(24, dtype=np.uint8).reshape(1, 3, 2, 4)
+    shape = (3, 1, 1)
+    wanted = (images / 255 - np.reshape(mean, shape)) / np.reshape(std, shape)
+    np.testing.assert_allclose(batches.normalised(images, asked[0]), wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("words", [["--mean", "1,2"], ["--std", "1,0,1"], ["--std", "a,b,c"]])
+def test_a_normalisation_that_is_none(cifar: Path, bare: Path, words: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        evaluate.main([str(bare), "--data", str(cifar), *words])
