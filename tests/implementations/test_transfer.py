@@ -49,6 +49,7 @@ def test_a_new_head_is_said_and_all_else_is_the_files(checkpoint: Path, side: An
 def test_the_files_own_number_of_classes_keeps_its_head(checkpoint: Path, side: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", weight_port.TwinWarning)
         found = state(side.load(checkpoint, num_classes=10))
         headless = side.load(checkpoint, include_top=False, num_classes=3)
     assert all(

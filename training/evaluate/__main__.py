@@ -23,6 +23,7 @@ from weight_port import Detection, WeightPortError, terminal
 from weight_port.conversion import twins
 
 RECORD = "evaluation.json"
+_CHANNELS = 3
 _ERRORS = (RecordError, TrainingError, WeightPortError, ImportError, OSError)
 
 
@@ -68,6 +69,11 @@ def _check_finite(what: str, weights: Path, arrays: Mapping[str, np.ndarray]) ->
 
 def _check_network(weights: Path, detection: Detection) -> None:
     """Raises TrainingError for a network that can't say CIFAR-10's classes."""
+    if detection.in_channels != _CHANNELS:
+        raise TrainingError(
+            f"{weights}: takes images of {detection.in_channels} channels, CIFAR-10's have "
+            f"{_CHANNELS}; name a network that was trained on it"
+        )
     if not detection.include_top:
         raise TrainingError(f"{weights}: has no classifier; name a whole network's file")
     if detection.num_classes != len(CLASSES):

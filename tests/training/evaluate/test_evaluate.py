@@ -151,14 +151,20 @@ def test_weights_are_those_of_the_network_that_was_trained(
     assert asked == ["plain20", "resnet20", "plain20"]
 
 
-def test_what_is_no_network_is_an_error(cifar: Path, tmp_path: Path, capsys) -> None:
+def test_what_is_no_network_is_an_error(
+    cifar: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
     weight_port.write(tmp_path / "x.safetensors", {"a": np.ones(3, np.float32)})
     assert evaluate.main([str(tmp_path / "x.safetensors"), "--data", str(cifar)]) == 2
     assert "fit no network" in capsys.readouterr().err
-    weights = tmp_path / "large.safetensors"
-    weight_port.write(weights, epochs.draw("resnet20", 0, 7))
+    weights = tmp_path / "weights.safetensors"
+    weight_port.write(weights, epochs.draw("lenet5", 0, 10))
     assert evaluate.main([str(weights), "--data", str(cifar), "--limit", "5"]) == 2
-    assert "could not score" in capsys.readouterr().err
+    assert "takes images of 1 channels, CIFAR-10's have 3" in capsys.readouterr().err
+    weight_port.write(weights, epochs.draw("resnet20", 0, 10), force=True)
+    monkeypatch.setattr(evaluate.launch, "start", lambda *_: 1)  # it has said why
+    assert evaluate.main([str(weights), "--data", str(cifar), "--limit", "5"]) == 2
+    assert "torch could not score" in capsys.readouterr().err
 
 
 # -- what can't be evaluated, and how images are normalised

@@ -88,7 +88,7 @@ def test_every_process_keeps_its_memory_and_gloo_is_of_cpus_alone(
     gloo, seen = {"GLOO_SOCKET_IFNAME", "PADDLE_DISTRI_BACKEND"}, []
 
     class Ended:
-        def __init__(self, _command: list[str], env: dict[str, str], stdout: int) -> None:
+        def __init__(self, _command: list[str], env: dict[str, str], **streams: int) -> None:
             seen.append(gloo & set(env))
             assert env.items() >= ALLOCATORS["keep"].items()
 

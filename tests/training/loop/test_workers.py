@@ -171,7 +171,12 @@ def test_a_failed_worker_ends_all(cifar: Path, tmp_path: Path, capfd, framework:
     wrong = words(framework, cifar, out, 2, *SETTINGS, "--rate", "1e38", "--weight-decay", "1e38")
     assert main(wrong) == 1
     assert "the loss is" in capfd.readouterr().err
-    assert not list(out.iterdir())
+    # What a training begins with, so that --resume has its settings; no epoch, and no lock.
+    assert sorted(file.name for file in out.iterdir()) == [
+        "last.safetensors",
+        "weights.safetensors",
+    ]
+    assert checkpoints.load(out / "last.safetensors").epoch == 0
 
 
 @pytest.mark.parametrize(
