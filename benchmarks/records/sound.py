@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 LARGEST = 2**63 - 1  # of a clock's nanoseconds or of a size in bytes: int64, as arrays hold them
@@ -27,6 +27,17 @@ def absurd(value: Any, where: str = "record") -> Iterator[str]:
         yield f"{where}: {value} is no number that was measured"
     elif isinstance(value, int | float) and abs(value) > LARGEST:
         yield f"{where}: a number above 2^63, more than a clock or a size can be"
+
+
+def in_each(
+    record: Mapping[str, Any], key: str, check: Callable[[Any], Iterator[str]]
+) -> list[str]:
+    """What ``check`` says of each entry of a record's list, with the entry's place."""
+    return [
+        f"record.{key}[{index}]: {what}"
+        for index, entry in enumerate(record[key])
+        for what in check(entry)
+    ]
 
 
 def too_long(times: Sequence[int]) -> list[str]:

@@ -8,7 +8,7 @@ after another and then the storages. Both are read; ``pth_writer`` writes the zi
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,6 +43,7 @@ STORAGES = {
 _BYTES = "UntypedStorage"  # of tensors that bring their dtype: there is no storage type for it
 # Of those dtypes, the ones that NumPy has too.
 DTYPES = ("uint16", "uint32", "uint64")
+_STORED = {**STORAGES, _BYTES: "uint8"}  # every storage's elements, by the name of its type
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
 
@@ -140,10 +141,11 @@ GLOBALS: dict[tuple[str, str], Any] = {
 
 
 class Pickled(NamedTuple):
-    """What a pickle holds, and the names of what weights have no need of."""
+    """What a pickle holds, the names of what weights have no need of, and all that was read."""
 
     value: Any
     left_out: tuple[str, ...]
+    size: int  # bytes
 
 
 def _storage(identity: Any) -> tuple[str, _Storage]:
@@ -155,7 +157,7 @@ def _storage(identity: Any) -> tuple[str, _Storage]:
         raise ValueError("persistent id is no storage")
     if not isinstance(count, int) or count < 0:
         raise ValueError(f"storage of {shown(count)} elements")
-    return key, _Storage(dtype_called({**STORAGES, _BYTES: "uint8"}[storage_type.name]), count)
+    return key, _Storage(dtype_called(_STORED[storage_type.name]), count)
 
 
 def _read_zip(where: str, data: memoryview) -> Pickled:
@@ -172,9 +174,7 @@ def _read_zip(where: str, data: memoryview) -> Pickled:
             info = members[f"{root}{name}"]
             content = zips.inflated(data, info, where)
             # torch stores; who packs an archive again may deflate, and memory need not hold that.
-            return (
-                content if info.compress_type == zips.ZIP_STORED else scratch.put([bytes(content)])
-            )
+            return content if info.compress_type == zips.ZIP_STORED else scratch.put([content])
 
         has_order = f"{root}byteorder" in members
         return _read_archive(where, part, has_order, len(data))
@@ -182,23 +182,15 @@ def _read_zip(where: str, data: memoryview) -> Pickled:
 
 def _read_folder(folder: Folder) -> Pickled:
     """An archive that was unpacked: ``data.pkl``, and the storages in ``data``."""
-    storages = _storages_beside(folder)
+    storages = disk_folder(Path(folder.where, "data")).files if "data" in folder.others else {}
+    parts = (folder.files["data.pkl"], *storages.values())
+    size = sum(Path(file.where).stat().st_size for file in parts)
 
     def part(name: str) -> memoryview:
         files = storages if name.startswith("data/") else folder.files
         return files[name.rsplit("/", 1)[-1]].load()
 
-    return _read_archive(folder.where, part, "byteorder" in folder.files, _folder_size(folder))
-
-
-def _storages_beside(folder: Folder) -> Mapping[str, File]:
-    return disk_folder(Path(folder.where, "data")).files if "data" in folder.others else {}
-
-
-def _folder_size(folder: Folder) -> int:
-    """Bytes of an unpacked archive."""
-    files = (folder.files["data.pkl"], *_storages_beside(folder).values())
-    return sum(Path(file.where).stat().st_size for file in files)
+    return _read_archive(folder.where, part, "byteorder" in folder.files, size)
 
 
 def _read_archive(
@@ -218,7 +210,7 @@ def _read_archive(
         return storages[key]
 
     reader = Reader(part("data.pkl"), GLOBALS, where, persistent, size=size)
-    return Pickled(reader.read(), tuple(reader.left_out))
+    return Pickled(reader.read(), tuple(reader.left_out), size)
 
 
 def _read_legacy(where: str, data: memoryview) -> Pickled:
@@ -250,7 +242,7 @@ def _read_legacy(where: str, data: memoryview) -> Pickled:
             raise FormatError(f"{where}: truncated or damaged storage {shown(key)}; get it again")
         storage.raw = data[position + 8 : position + 8 + size]
         position += 8 + size
-    return Pickled(values[3], tuple(left_out))
+    return Pickled(values[3], tuple(left_out), len(data))
 
 
 def _is_tensor(item: Any) -> bool:
@@ -278,18 +270,18 @@ def read(source: File | Folder) -> Contents:
     where = source.where
     try:
         if isinstance(source, Folder):
-            return _contents(where, _read_folder(source), _folder_size(source))
+            return _contents(where, _read_folder(source))
         data = source.load()
         load = _read_zip if bytes(data[:2]) == b"PK" else _read_legacy
-        return _contents(where, load(where, data), len(data))
+        return _contents(where, load(where, data))
     except DAMAGE as error:
         raise FormatError(f"{where}: damaged torch checkpoint: {error!r:.200}") from None
 
 
-def _contents(where: str, pickled: Pickled, size: int) -> Contents:
+def _contents(where: str, pickled: Pickled) -> Contents:
     value, whole = modules.opened(pickled.value)
     state, notes = choose(value, _is_tensor)
-    tensors = _tensors(where, state, size)
+    tensors = _tensors(where, state, pickled.size)
     others = (*left_out(state, _is_tensor), *left_out_note(pickled.left_out))
     return Contents(tensors, (*whole, *notes, *others))
 

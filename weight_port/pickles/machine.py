@@ -49,10 +49,10 @@ class Machine(Stream):
         data: memoryview,
         allowed: Globals,
         where: str,
-        persistent: Call | None,
-        position: int,
-        size: int | None,
-        held: int,
+        persistent: Call | None = None,
+        position: int = 0,
+        size: int | None = None,
+        held: int = 0,
     ) -> None:
         super().__init__(data, where, position)
         self.allowed, self.persistent = allowed, persistent

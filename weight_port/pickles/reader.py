@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from weight_port.errors import DAMAGE, FormatError, UnsafeFileError
-from weight_port.pickles.machine import WAY_OUT, Call, Globals, Machine
+from weight_port.pickles.machine import WAY_OUT, Machine
 from weight_port.pickles.opcodes import OPCODES
 
 _MAX_DEPTH = 100_000  # entries on the stack; a state dict needs about four per tensor
@@ -27,18 +27,6 @@ class Reader(Machine):
     what a file of ``size`` bytes (those of ``data``) justifies, of which ``held`` are taken.
     ``left_out`` has the names of what became placeholders.
     """
-
-    def __init__(
-        self,
-        data: memoryview,
-        allowed: Globals,
-        where: str,
-        persistent: Call | None = None,
-        position: int = 0,
-        size: int | None = None,
-        held: int = 0,
-    ) -> None:
-        super().__init__(data, allowed, where, persistent, position, size, held)
 
     def read(self) -> Any:
         """The value; raises UnsafeFileError or FormatError and never runs what the file names."""

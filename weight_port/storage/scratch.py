@@ -32,7 +32,7 @@ class Scratch:
         if self._file is not None:
             self._file.close()  # the map, and the file with it, lives as long as views of it do
 
-    def put(self, parts: Iterable[bytes]) -> memoryview:
+    def put(self, parts: Iterable[bytes | memoryview]) -> memoryview:
         """A read-only view of the parts, one after another.
 
         Raises ValueError where there is no room, OSError where the disk has none.

@@ -23,12 +23,10 @@ BEYOND = (0.001, 2_000)  # and that a sample of the device's may be above it
 
 def unsound(record: Record) -> list[str]:
     """Cells and peaks that hold what can't have been measured."""
-    settings, cells = record["settings"], enumerate(record["cells"])
-    device = settings["device"]
+    device = record["settings"]["device"]
     if device not in GAPS:
         return [f"record.settings.device: unknown device {device!r}"]
-    problems = [f"record.cells[{i}]: {what}" for i, c in cells for what in _cell(c, device)]
-    return problems + peaks(record)
+    return sound.in_each(record, "cells", lambda cell: _cell(cell, device)) + peaks(record)
 
 
 def peaks(record: Record) -> list[str]:

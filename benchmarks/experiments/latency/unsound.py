@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,22 +14,22 @@ from benchmarks.records import sound
 
 def unsound(record: Mapping[str, Any]) -> list[str]:
     """Rows that claim to have gone well without a query, and queries that can't have been."""
-    problems = []
-    for index, row in enumerate(record["rows"]):
-        where = f"record.rows[{index}]"
-        if row["error"] is None and not row["processes"]:
-            problems.append(f"{where}: no error, and no processes")
-        if what := network(row["model"], row["size"]):
-            problems.append(f"{where}: {what}")
-        problems += [f"{where}: {what}" for what in sound.repeated(row["processes"])]
-        for process in row["processes"]:
-            if bool(process["parity"]["error"]) is bool(process["queries"]):
-                problems.append(f"{where}: queries without parity, or parity without queries")
-            elif process["queries"]:
-                if what := refused(process["parity"], row["precision"]):
-                    problems.append(f"{where}: {what}")
-                problems += [f"{where}: {what}" for what in _impossible(process["queries"])]
-    return problems
+    return sound.in_each(record, "rows", _row)
+
+
+def _row(row: Mapping[str, Any]) -> Iterator[str]:
+    if row["error"] is None and not row["processes"]:
+        yield "no error, and no processes"
+    if what := network(row["model"], row["size"]):
+        yield what
+    yield from sound.repeated(row["processes"])
+    for process in row["processes"]:
+        if bool(process["parity"]["error"]) is bool(process["queries"]):
+            yield "queries without parity, or parity without queries"
+        elif process["queries"]:
+            if what := refused(process["parity"], row["precision"]):
+                yield what
+            yield from _impossible(process["queries"])
 
 
 def _impossible(asked: Mapping[str, list[int]]) -> list[str]:
