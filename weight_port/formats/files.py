@@ -36,6 +36,7 @@ _MODULES = {
     table.PDIPARAMS: "pdiparams",
     table.SAFETENSORS: "safetensors",
     table.SHARDED: "sharded",
+    table.SHARDED_TORCH: "sharded",
     table.PTH: "pth",
     table.NPZ: "npz",
 }
