@@ -39,6 +39,7 @@ _MODULES = {
     table.SHARDED_TORCH: "sharded",
     table.PTH: "pth",
     table.NPZ: "npz",
+    table.ONNX: "other_frameworks.onnx",
 }
 
 

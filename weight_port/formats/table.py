@@ -57,10 +57,17 @@ NPZ = Format(
     (".npz",),
     "numpy.savez, and numpy.savez_compressed within bounds; written uncompressed",
 )
+ONNX = Format(
+    "onnx",
+    (".onnx",),
+    "initializers and constants, with the data beside the model; folded batch norms are said",
+    written=False,
+)
 FORMATS = {
     row.name: row
     for row in (
         *(PADDLE1_FOLDER, PDPARAMS, PDIPARAMS, SAFETENSORS, SHARDED, SHARDED_TORCH, PTH, NPZ),
+        *(ONNX,),
     )
 }
 INDEXES = (*SHARDED.suffixes, *SHARDED_TORCH.suffixes)
@@ -112,4 +119,7 @@ def by_content(head: bytes, name: str) -> Format | None:
         return PTH
     if (head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05") or head.startswith(_OLD_DICTS):
         return PDPARAMS
+    # Messages have no magic number: a model's first field is its ir_version.
+    if name.endswith(ONNX.suffixes) and head[:1] == b"\x08":
+        return ONNX
     return None
