@@ -40,6 +40,8 @@ _MODULES = {
     table.PTH: "pth",
     table.NPZ: "npz",
     table.ONNX: "other_frameworks.onnx",
+    table.HDF5: "other_frameworks.keras",
+    table.KERAS: "other_frameworks.keras",
 }
 
 

@@ -148,7 +148,6 @@ _HEADS = (
     (b"7z\xbc\xaf'\x1c", "a 7z archive; unpack it first"),
     (b"rar!", "a RAR archive; unpack it first"),
     (b"\x93numpy", "one NumPy array; save a dict of arrays as .npz: np.savez(FILE, **tensors)"),
-    (b"\x89hdf", "HDF5, as Keras saves it; save the weights as .npz or .safetensors"),
 )
 
 _NAMES = (

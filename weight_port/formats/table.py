@@ -63,11 +63,23 @@ ONNX = Format(
     "initializers and constants, with the data beside the model; folded batch norms are said",
     written=False,
 )
+HDF5 = Format(
+    "hdf5",
+    (".h5", ".hdf5"),
+    "Keras 2 and 3 (.h5, .weights.h5) and Caffe's snapshots; arrays as views, no h5py",
+    written=False,
+)
+KERAS = Format(
+    "keras",
+    (".keras",),
+    "Keras 3's archive: its weights, named from its configuration",
+    written=False,
+)
 FORMATS = {
     row.name: row
     for row in (
         *(PADDLE1_FOLDER, PDPARAMS, PDIPARAMS, SAFETENSORS, SHARDED, SHARDED_TORCH, PTH, NPZ),
-        *(ONNX,),
+        *(ONNX, HDF5, KERAS),
     )
 }
 INDEXES = (*SHARDED.suffixes, *SHARDED_TORCH.suffixes)
@@ -86,6 +98,7 @@ COMBINED_NAME = "__params__"  # of Paddle 1.x, without a suffix
 _TORCH_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 # A dict and an OrderedDict of pickle protocols 0 and 1, which have no opcode of their own.
 _OLD_DICTS = (b"(dp", b"}q", b"ccollections\nOrderedDict\n")
+_KERAS_FIRST = (b"metadata.json", b"config.json", b"model.weights.h5")  # of an archive's members
 BOM = b"\xef\xbb\xbf"
 HEAD = 512  # bytes that ``by_content`` looks at
 
@@ -106,7 +119,11 @@ def by_content(head: bytes, name: str) -> Format | None:
     """The format that a file's first bytes show, None where they show none of ours."""
     if head.startswith(b"PK\x03\x04"):
         first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+        if first in _KERAS_FIRST or name.endswith(KERAS.suffixes):
+            return KERAS
         return NPZ if first.endswith(b".npy") else PTH
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        return HDF5
     # Editors on Windows put a byte-order mark before it.
     if head.removeprefix(BOM)[:1] == b"{" and name.endswith(INDEXES):
         return by_name(name)
