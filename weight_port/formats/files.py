@@ -40,6 +40,7 @@ _MODULES = {
     table.PTH: "pth",
     table.NPZ: "npz",
     table.ONNX: "other_frameworks.onnx",
+    table.CAFFEMODEL: "other_frameworks.caffe",
     table.HDF5: "other_frameworks.keras",
     table.KERAS: "other_frameworks.keras",
 }

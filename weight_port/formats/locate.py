@@ -154,7 +154,6 @@ _NAMES = (
     (".pdmodel", "a program, without weights; name the .pdiparams beside it"),
     ("__model__", "a program, without weights; name the folder or the __params__ beside it"),
     (".json", "a program or a configuration, without weights; name the .pdiparams beside it"),
-    (".caffemodel", "a Caffe model, which is not read; save its blobs as .npz or .safetensors"),
     (".pdiparams.info", "a table of names, without weights; name the .pdiparams beside it"),
 )
 

@@ -75,11 +75,17 @@ KERAS = Format(
     "Keras 3's archive: its weights, named from its configuration",
     written=False,
 )
+CAFFEMODEL = Format(
+    "caffemodel",
+    (".caffemodel",),
+    "Caffe's blobs by layer and number, of its layers old and new",
+    written=False,
+)
 FORMATS = {
     row.name: row
     for row in (
         *(PADDLE1_FOLDER, PDPARAMS, PDIPARAMS, SAFETENSORS, SHARDED, SHARDED_TORCH, PTH, NPZ),
-        *(ONNX, HDF5, KERAS),
+        *(ONNX, HDF5, KERAS, CAFFEMODEL),
     )
 }
 INDEXES = (*SHARDED.suffixes, *SHARDED_TORCH.suffixes)
@@ -139,4 +145,7 @@ def by_content(head: bytes, name: str) -> Format | None:
     # Messages have no magic number: a model's first field is its ir_version.
     if name.endswith(ONNX.suffixes) and head[:1] == b"\x08":
         return ONNX
+    # Of its fields a net's name comes first, or, where it has none, a layer.
+    if name.endswith(CAFFEMODEL.suffixes) and head[:1] in (b"\x0a", b"\x12", b"\xa2"):
+        return CAFFEMODEL
     return None
