@@ -41,6 +41,9 @@ _MODULES = {
     table.NPZ: "npz",
     table.ONNX: "other_frameworks.onnx",
     table.CAFFEMODEL: "other_frameworks.caffe",
+    table.FLAX: "other_frameworks.flax",
+    table.NPY: "other_frameworks.numpy_pickle",
+    table.PICKLE: "other_frameworks.numpy_pickle",
     table.HDF5: "other_frameworks.keras",
     table.KERAS: "other_frameworks.keras",
 }

@@ -81,11 +81,29 @@ CAFFEMODEL = Format(
     "Caffe's blobs by layer and number, of its layers old and new",
     written=False,
 )
+FLAX = Format(
+    "flax",
+    (".msgpack",),
+    "flax.serialization's MessagePack, arrays as views",
+    written=False,
+)
+NPY = Format(
+    "npy",
+    (".npy",),
+    "numpy.save of a dict: a pickle, read as .pdparams are",
+    written=False,
+)
+PICKLE = Format(
+    "pickle",
+    (".pkl", ".pickle"),
+    "a dict of NumPy arrays: Caffe2's and Detectron's blobs, detectron2's models",
+    written=False,
+)
 FORMATS = {
     row.name: row
     for row in (
         *(PADDLE1_FOLDER, PDPARAMS, PDIPARAMS, SAFETENSORS, SHARDED, SHARDED_TORCH, PTH, NPZ),
-        *(ONNX, HDF5, KERAS, CAFFEMODEL),
+        *(ONNX, HDF5, KERAS, CAFFEMODEL, FLAX, NPY, PICKLE),
     )
 }
 INDEXES = (*SHARDED.suffixes, *SHARDED_TORCH.suffixes)
@@ -96,6 +114,8 @@ HUGGING_FACE = (
     "model.safetensors.index.json",
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
+    "tf_model.h5",
+    "flax_model.msgpack",
 )
 SUFFIXES = {suffix: row for row in FORMATS.values() for suffix in row.suffixes}
 WRITABLE = {suffix: row for suffix, row in SUFFIXES.items() if row.written}
@@ -141,7 +161,12 @@ def by_content(head: bytes, name: str) -> Format | None:
     if head[:1] == b"\x80" and _TORCH_MAGIC in head[:64]:
         return PTH
     if (head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05") or head.startswith(_OLD_DICTS):
-        return PDPARAMS
+        return PICKLE if name.endswith(PICKLE.suffixes) else PDPARAMS
+    if head.startswith(b"\x93NUMPY"):
+        return NPY
+    # A map of MessagePack, which may begin as a pickle does.
+    if name.endswith(FLAX.suffixes) and (0x80 < head[0] < 0x90 or head[0] in (0xDE, 0xDF)):
+        return FLAX
     # Messages have no magic number: a model's first field is its ir_version.
     if name.endswith(ONNX.suffixes) and head[:1] == b"\x08":
         return ONNX
