@@ -57,7 +57,7 @@ def _pickle_start(data: memoryview, where: str) -> int:
     if bytes(data[:6]) != _MAGIC:
         return 0
     layout, size = ("<H", 2) if data[6] == 1 else ("<I", 4)
-    (length,) = struct.unpack(layout, data[8 : 8 + size])
+    length: int = struct.unpack(layout, data[8 : 8 + size])[0]
     if length > _MOST_HEADER:
         raise ValueError(f"a header of {length} bytes")
     start = 8 + size + length
