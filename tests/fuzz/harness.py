@@ -141,6 +141,7 @@ TARGETS: dict[str, Read] = {
     "flax": one_file("x.msgpack", "flax"),
     "npy": one_file("x.npy", "npy"),
     "pickle": one_file("x.pkl", "pickle"),
+    "pt2": one_file("x.pt2", "pt2"),
     "combined": program_and_weights,
     "folder": folder,
     "tar": archive,

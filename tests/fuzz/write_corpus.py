@@ -333,6 +333,23 @@ def _flax() -> bytes:
     return msgpack.packb(tree)
 
 
+def _pt2() -> dict[str, bytes]:
+    meta = {
+        "dtype": 7,
+        "sizes": [{"as_int": 3}, {"as_int": 2}],
+        "strides": [{"as_int": 1}, {"as_int": 3}],
+        "storage_offset": {"as_int": 0},
+        "layout": 7,
+    }
+    entry = {"path_name": "weight_0", "use_pickle": False, "tensor_meta": meta}
+    members = {
+        "x/data/weights/weight_0": ARRAYS["conv.weight"].tobytes(),
+        "x/data/weights/model_weights_config.json": json.dumps({"config": {"w": entry}}).encode(),
+        "x/byteorder": b"little",
+    }
+    return {"new": _zip(members), "old": _zip({"serialized_state_dict.pt": _legacy()})}
+
+
 def _npy() -> bytes:
     """An array of one Python object, a dict, behind the header of ``numpy.save``."""
     value = _dict({"w": _array(ARRAYS["conv.weight"]), "in": _dict({"n": _array(ARRAYS["n"])})})
@@ -371,6 +388,7 @@ def seeds() -> dict[str, dict[str, bytes]]:
         "flax": {"tree": _flax()},
         "npy": {"dict": _npy()},
         "pickle": {"detectron": _detectron()},
+        "pt2": _pt2(),
         "combined": _combined(),
         "folder": {key.replace(".", "-"): _record(key) for key in ARRAYS},
         "tar": _tars(),

@@ -44,6 +44,7 @@ _MODULES = {
     table.FLAX: "other_frameworks.flax",
     table.NPY: "other_frameworks.numpy_pickle",
     table.PICKLE: "other_frameworks.numpy_pickle",
+    table.PT2: "other_frameworks.torch_export",
     table.HDF5: "other_frameworks.keras",
     table.KERAS: "other_frameworks.keras",
 }

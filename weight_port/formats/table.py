@@ -99,11 +99,17 @@ PICKLE = Format(
     "a dict of NumPy arrays: Caffe2's and Detectron's blobs, detectron2's models",
     written=False,
 )
+PT2 = Format(
+    "pt2",
+    (".pt2",),
+    "torch.export.save: the weights of an exported program, in its layouts old and new",
+    written=False,
+)
 FORMATS = {
     row.name: row
     for row in (
         *(PADDLE1_FOLDER, PDPARAMS, PDIPARAMS, SAFETENSORS, SHARDED, SHARDED_TORCH, PTH, NPZ),
-        *(ONNX, HDF5, KERAS, CAFFEMODEL, FLAX, NPY, PICKLE),
+        *(ONNX, HDF5, KERAS, CAFFEMODEL, FLAX, NPY, PICKLE, PT2),
     )
 }
 INDEXES = (*SHARDED.suffixes, *SHARDED_TORCH.suffixes)
@@ -147,6 +153,8 @@ def by_content(head: bytes, name: str) -> Format | None:
         first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
         if first in _KERAS_FIRST or name.endswith(KERAS.suffixes):
             return KERAS
+        if b"/data/weights/" in first or name.endswith(PT2.suffixes):
+            return PT2
         return NPZ if first.endswith(b".npy") else PTH
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
         return HDF5

@@ -206,7 +206,7 @@ def test_a_pickle_under_the_other_frameworks_name(tmp_path, suffix: str, named: 
         ("x.pdparams", b"\xef\xbb\xbf\x80\x04}.", "a byte-order mark before its first byte"),
         ("x.pdmodel", b"\x0a\x05abcde", "a program, without weights; name the .pdiparams"),
         ("x.pdparams", b"\0" * 100, "its first bytes are those of none of .pdparams, "),
-        ("x", b"x", ".pickle; get it again"),
+        ("x", b"x", ".pt2; get it again"),
     ],
 )
 def test_what_is_no_checkpoint(tmp_path, name: str, content: bytes, said: str) -> None:
