@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from weight_port.errors import DAMAGE, DestinationError, FormatError, shown
+from weight_port.errors import DAMAGE, DestinationError, FormatError, brief, shown
 from weight_port.formats.contents import Contents, check_total
 from weight_port.storage import json_data, phases
 from weight_port.storage.buffers import BFLOAT16, dtype_called, dtype_name, raw_bytes, view
@@ -92,7 +92,7 @@ def read(file: File) -> Contents:
             ) from None
     check_total(tensors, len(data), file.where)
     texts = _texts(metadata)
-    notes = tuple(f"metadata {key}: {value}" for key, value in texts.items())
+    notes = tuple(brief(f"metadata {key}: {value}") for key, value in texts.items())
     return Contents(tensors, notes, architecture=texts.get("architecture", ""))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from weight_port.errors import FormatError
+from weight_port.errors import FormatError, shown
 from weight_port.formats import safetensors
 from weight_port.formats.contents import Contents
 from weight_port.storage import json_data
@@ -23,17 +23,17 @@ def read(file: File) -> Contents:
         plain = file.beside(shard) if _is_plain_name(shard) else None
         if plain is None:
             raise FormatError(
-                f"{file.where}: its shard {shard!r:.200} is no plain file beside it (links are not "
+                f"{file.where}: its shard {shown(shard)} is no plain file beside it (links are not "
                 "followed); put the file itself there"
             )
         for name, array in safetensors.read(plain).tensors.items():
             if weight_map.get(name) != shard:
-                raise FormatError(f"{plain.where}: holds {name!r:.200}, which the index has not")
+                raise FormatError(f"{plain.where}: holds {shown(name)}, which the index has not")
             tensors[name] = array
     missing = [name for name in weight_map if name not in tensors]
     if missing:
         raise FormatError(
-            f"{file.where}: {len(missing)} tensors are in no shard, {missing[0]!r:.200} first; "
+            f"{file.where}: {len(missing)} tensors are in no shard, {shown(missing[0])} first; "
             "get the shards again"
         )
     return Contents(tensors, (f"{len(set(weight_map.values()))} shards",))

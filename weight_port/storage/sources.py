@@ -35,7 +35,7 @@ def disk_file(path: Path) -> File:
 
     def beside(name: str) -> File | None:
         other = path.parent / name
-        return disk_file(other) if other.is_file() and not other.is_symlink() else None
+        return disk_file(other) if _is_plain(other) else None
 
     return File(str(path), path.name, lambda: map_bytes(path), beside)
 
@@ -51,7 +51,10 @@ def disk_folder(path: Path) -> Folder:
 
 
 def _is_plain(entry: Path) -> bool:
-    return stat.S_ISREG(entry.lstat().st_mode)
+    try:
+        return stat.S_ISREG(entry.lstat().st_mode)
+    except (OSError, ValueError):  # nothing has the name, or nothing can: too long, a NUL in it
+        return False
 
 
 def view_file(where: str, name: str, view: memoryview, folder: Mapping[str, File]) -> File:
