@@ -12,14 +12,15 @@ from weight_port.storage.bounds import memory_for
 _COSTS = {b"{": 130, b":": 170, b"[": 80, b",": 60}
 
 
-def load(data: memoryview, size: int) -> Any:
+def load(data: memoryview, size: int, **hooks: Any) -> Any:
     """The document in ``data``, of a file of ``size`` bytes in all.
 
-    Raises ValueError where it is no JSON or would take far more memory than the file has bytes
-    (a million times ``[],`` would take 27 to each), RecursionError where it is nested too deep.
+    ``hooks`` are those of ``json.loads``. Raises ValueError where it is no JSON in UTF-8, or would
+    take far more memory than the file has bytes (a million times ``[],`` would take 27 to each),
+    RecursionError where it is nested too deep.
     """
     text = bytes(data).removeprefix(b"\xef\xbb\xbf")  # RFC 8259, section 8.1: may be ignored
     cost = sum(text.count(character) * cost for character, cost in _COSTS.items())
     if cost > memory_for(size):
         raise ValueError("its objects would take far more memory than it has bytes")
-    return json.loads(text)
+    return json.loads(str(text, "utf-8"), **hooks)
