@@ -7,7 +7,7 @@ import glob
 import sys
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,12 @@ class Task:
     linear_layout: str | None
     fold: bool
     allow_mismatch: bool
+    key: str | None
+    prefix: str | None
+    drop: tuple[str, ...]
+    rest: str | None
+    to_prefix: str | None
+    into: Path | None
 
     def run(self) -> dict[str, Any]:
         """Convert; returns what was done. Raises WeightPortError and OSError."""
@@ -44,20 +50,8 @@ class Task:
         sha256 = digest.start(self.source) if holds_metadata(self.destination.name) else None
         from weight_port.conversion.convert_file import convert_file
 
-        done = convert_file(
-            self.source,
-            self.destination,
-            self.to,
-            dialect=self.dialect,
-            architecture=self.architecture,
-            include_top=self.include_top,
-            force=self.force,
-            linear_layout=self.linear_layout,
-            fold=self.fold,
-            allow_mismatch=self.allow_mismatch,
-            sha256=sha256,
-        )
-        return _report(self, done)
+        options = {field.name: getattr(self, field.name) for field in fields(self)}
+        return _report(self, convert_file(**options, sha256=sha256))
 
 
 def _report(task: Task, done: Ported) -> dict[str, Any]:
@@ -74,6 +68,8 @@ def _report(task: Task, done: Ported) -> dict[str, Any]:
         "left_out": list(done.dropped),
         "notes": list(done.notes),
         "undecided": list(done.undecided),
+        "prefix": done.prefix,
+        "others": dict(done.others),
     }
 
 
@@ -99,6 +95,8 @@ def run(args: argparse.Namespace) -> int:
 def _tasks(args: argparse.Namespace) -> list[Task]:
     if args.to == "raw" and (args.dialect or args.architecture or args.no_top):
         args.wrong_usage("--to raw changes nothing: no --from, --architecture or --no-top")
+    if args.to == "raw" and args.prefix is not None:
+        args.wrong_usage("--to raw writes every tensor as it is: no --prefix")
     if args.to != "raw" and args.linear_layout:
         args.wrong_usage("--linear-layout goes with --to raw; a dialect has its own layout")
     if args.out_dir is None:
@@ -109,6 +107,8 @@ def _tasks(args: argparse.Namespace) -> list[Task]:
         return [_task(args, Path(args.paths[0]), Path(args.paths[1]))]
     if args.format is None:
         args.wrong_usage("--out-dir needs --format")
+    if args.into is not None or args.rest not in (None, "drop", "keep"):
+        args.wrong_usage("--into and --rest FILE are for one SRC; with --out-dir: drop or keep")
     suffix = next(iter(FORMATS[args.format].suffixes), "")
     tasks = [
         _task(args, source, args.out_dir / f"{_stem(source)}{suffix}")
@@ -130,6 +130,12 @@ def _task(args: argparse.Namespace, source: Path, destination: Path) -> Task:
         args.linear_layout,
         args.fold,
         args.allow_mismatch,
+        args.key,
+        args.prefix,
+        tuple(args.drop),
+        args.rest,
+        args.to_prefix,
+        args.into,
     )
 
 
