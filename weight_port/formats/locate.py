@@ -21,8 +21,8 @@ def _is_folder(path: Path) -> bool:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         raise FormatError(f"{path}: no such file or folder") from None
-    except OSError as error:
-        raise FormatError(f"{path}: can't be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:  # ValueError: a name that no system has
+        raise FormatError(f"{path}: can't be read: {getattr(error, 'strerror', error)}") from None
     if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
         raise FormatError(f"{path}: neither a file nor a folder")
     return stat.S_ISDIR(mode)
@@ -116,7 +116,7 @@ def _in_archive(path: Path, inner: str) -> tuple[Format, File | Folder]:
 def _archive_above(path: Path) -> Path | None:
     """The tar archive that a path leads into, None where it leads into none."""
     for parent in path.parents:
-        if parent.is_file():
+        if os.path.isfile(parent):  # no error for a name too long
             return parent if is_tar(disk_file(parent).load()) else None
     return None
 

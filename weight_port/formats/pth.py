@@ -280,7 +280,7 @@ def _array(item: Any) -> np.ndarray | None:
     return item.array if isinstance(item, PendingArray) else None
 
 
-def read(source: File | Folder) -> Contents:
+def read(source: File | Folder, key: str | None = None) -> Contents:
     """Every tensor of a state dict, by its key, as views of the memory-mapped file.
 
     A state dict in a dict of other things is found, and what is left beside it is said; so are the
@@ -290,17 +290,20 @@ def read(source: File | Folder) -> Contents:
     where = source.where
     try:
         if isinstance(source, Folder):
-            return _contents(where, _read_folder(source))
+            return _contents(where, _read_folder(source), key)
         data = source.load()
         load = _read_zip if bytes(data[:2]) == b"PK" else _read_legacy
-        return _contents(where, load(where, data))
+        return _contents(where, load(where, data), key)
     except DAMAGE as error:
         raise FormatError(f"{where}: damaged torch checkpoint: {error!r:.200}") from None
 
 
-def _contents(where: str, pickled: Pickled) -> Contents:
+def _contents(where: str, pickled: Pickled, key: str | None) -> Contents:
     value, whole = modules.opened(pickled.value)
-    state, notes = choose(value, _is_tensor)
+    try:
+        state, notes = choose(value, _is_tensor, key)
+    except FormatError as error:
+        raise FormatError(f"{where}: {error}") from None
     tensors = _tensors(where, state, pickled.size)
     others = (*left_out(state, _is_tensor), *left_out_note(pickled.left_out))
     return Contents(tensors, (*pickled.notes, *whole, *notes, *others))
@@ -316,7 +319,9 @@ def _tensors(where: str, state: Any, size: int) -> dict[str, np.ndarray]:
     tensors = {key: array for key, array in arrays.items() if array is not None}
     if not tensors:
         some = ", ".join(key[:60] for key in list(arrays)[:8]) or "nothing"
-        raise FormatError(f"{where}: no tensors found; its keys: {some}")
+        dicts = any(isinstance(item, dict) for item in state.values())
+        way_out = "; if one leads to tensors, name it with --key (key=…)" if dicts else ""
+        raise FormatError(f"{where}: no tensors found; its keys: {some}{way_out}")
     for key, array in tensors.items():
         if array.nbytes > size:  # strides of 0 can make any size out of one number
             raise FormatError(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from weight_port.errors import FormatError
+from weight_port.errors import FormatError, shown
 from weight_port.formats import table
 from weight_port.formats.contents import Contents, Tensors
 from weight_port.storage import json_data
@@ -28,14 +28,14 @@ def read(file: File) -> Contents:
         shard = file.beside(name) if _is_plain_name(name) else None
         if shard is None:
             raise FormatError(
-                f"{file.where}: its shard {name!r:.200} is no plain file beside it (links are not "
+                f"{file.where}: its shard {shown(name)} is no plain file beside it (links are not "
                 "followed); put the file itself there"
             )
         tensors |= _of_shard(shard, name, weight_map)
     missing = [name for name in weight_map if name not in tensors]
     if missing:
         raise FormatError(
-            f"{file.where}: {len(missing)} tensors are in no shard, {missing[0]!r:.200} first; "
+            f"{file.where}: {len(missing)} tensors are in no shard, {shown(missing[0])} first; "
             "get the shards again"
         )
     return Contents(tensors, (f"{len(set(weight_map.values()))} shards",))
@@ -51,7 +51,7 @@ def _of_shard(shard: File, name: str, weight_map: dict[str, str]) -> Tensors:
     tensors: Tensors = reader.read(shard).tensors
     for key in tensors:
         if weight_map.get(key) != name:
-            raise FormatError(f"{shard.where}: holds {key!r:.200}, which the index has not")
+            raise FormatError(f"{shard.where}: holds {shown(key)}, which the index has not")
     return tensors
 
 

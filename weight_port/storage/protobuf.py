@@ -38,13 +38,30 @@ def encode_varint(value: int) -> bytes:
     return encoded + bytes([value])
 
 
-def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+class Budget:
+    """How many fields may still be read: two bytes make one, which takes as long as any other."""
+
+    def __init__(self, most: int) -> None:
+        self.most = self.left = most
+
+    def spend(self) -> None:
+        """One more field; raises ValueError where there is no end of them."""
+        self.left -= 1
+        if self.left < 0:
+            raise ValueError(f"more than {self.most} fields")
+
+
+def fields(
+    data: memoryview, budget: Budget | None = None
+) -> Iterator[tuple[int, int | memoryview]]:
     """(field number, value) of a message: an int for a varint, the bytes of anything else.
 
-    Raises ValueError for bytes that are no message.
+    Every field is taken from the ``budget``. Raises ValueError for bytes that are no message.
     """
     position, end = 0, len(data)
     while position < end:
+        if budget is not None:
+            budget.spend()
         tag = data[position]
         if tag < 0x80:  # most are of one byte, and a call takes longer than the rest of this
             position += 1
@@ -70,32 +87,32 @@ def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         position += length
 
 
-def messages(data: memoryview, number: int) -> Iterator[memoryview]:
+def messages(data: memoryview, number: int, budget: Budget | None = None) -> Iterator[memoryview]:
     """The messages (or texts) in one field of a message; raises ValueError."""
-    for found, value in fields(data):
+    for found, value in fields(data, budget):
         if found == number:
             if isinstance(value, int):
                 raise ValueError(f"field {number} holds a number, not a message")
             yield value
 
 
-def message(data: memoryview, number: int) -> memoryview:
+def message(data: memoryview, number: int, budget: Budget | None = None) -> memoryview:
     """The first message in one field, empty where there is none; raises ValueError."""
-    return next(messages(data, number), memoryview(b""))
+    return next(messages(data, number, budget), memoryview(b""))
 
 
-def text(data: memoryview, number: int) -> str:
+def text(data: memoryview, number: int, budget: Budget | None = None) -> str:
     """The first text in one field of a message, empty where there is none; raises ValueError."""
-    return str(message(data, number), "utf-8")
+    return str(message(data, number, budget), "utf-8")
 
 
-def integers(data: memoryview, number: int) -> list[int]:
+def integers(data: memoryview, number: int, budget: Budget | None = None) -> list[int]:
     """The integers in one field of a message, packed or not; raises ValueError.
 
     No more of them than a shape may have: each would take twenty times its bytes.
     """
     values: list[int] = []
-    for at, value in fields(data):
+    for at, value in fields(data, budget):
         if len(values) > MAX_DIMENSIONS:
             raise ValueError("an endless shape")
         if at != number:
