@@ -23,9 +23,13 @@ class Converted(dict[str, np.ndarray]):
     """Tensors by the target's names, and what its models will do otherwise than the source's."""
 
     def __init__(
-        self, tensors: Mapping[str, np.ndarray], differences: tuple[Difference, ...] = ()
+        self,
+        tensors: Mapping[str, np.ndarray],
+        architecture: str,
+        differences: tuple[Difference, ...] = (),
     ) -> None:
         super().__init__(tensors)
+        self.architecture = architecture  # what the weights are of
         self.differences = differences
 
     @property
@@ -52,7 +56,8 @@ def convert(
     ``architecture`` name what is otherwise detected. Arrays may be views of the input's.
 
     ``fold=True`` merges convolutions' biases and another epsilon into the batch norms, and dropout
-    that scales in evaluation into the linear layers: exact there, up to one rounding.
+    that scales in evaluation into the linear layers: exact there, up to one rounding. Where ``to``
+    projects in the first block and the source doesn't, a projection is made that changes nothing.
     ``allow_mismatch=True`` converts to a model that computes something else, and the result's
     ``mismatches`` say what.
 
@@ -91,14 +96,17 @@ def convert_detected(
     scheme = {
         entry.name: (tensors[key], entry.order) for key, entry in expected.items() if key in tensors
     }
-    target = keys(to, detection.architecture, include_top=include_top, **detection.sizes)
+    architecture = guard.destination(detection.architecture, to) or detection.architecture
+    target = keys(to, architecture, include_top=include_top, **detection.sizes)
     _merge(scheme, detection, to, fold)
+    _project(scheme, target, DIALECTS[to].epsilon)
     converted = {
         key: _tensor(entry, scheme)
         for key, entry in target.items()
         if entry.role != "counter" or DIALECTS[to].writes_counters
     }
-    return Converted(converted, left)
+    kept = guard.nearest(detection.architecture, to) is not None  # no projection was made
+    return Converted(converted, detection.architecture if kept else architecture, left)
 
 
 def _check_top(detection: Detection, to: str, include_top: bool) -> None:
@@ -169,6 +177,20 @@ def _merge_norm(
         _change(scheme, f"{norm.name}_scale", folding.with_epsilon, variance, *epsilons)
 
 
+def _project(scheme: Scheme, target: Mapping[str, Key], epsilon: float) -> None:
+    """Make the first block's projection where only the target has one."""
+    layers = ("res2a_branch1", "bn2a_branch1")
+    missing = [e for e in target.values() if e.layer in layers and e.parameter]
+    if not missing or missing[0].name in scheme:
+        return
+    convolution, norm = (
+        scheme[name][0].dtype for name in ("res2a_branch2a_weights", "bn2a_branch2a_scale")
+    )
+    width = missing[0].sizes[0]
+    tensors = folding.identity_projection(width, epsilon, convolution, norm)
+    scheme.update({entry.name: (tensors[entry.role], ()) for entry in missing})
+
+
 def _change(
     scheme: Scheme, name: str, function: Callable[..., np.ndarray], *arguments: object
 ) -> None:
@@ -198,5 +220,6 @@ def parameter_names(
     """
     if to != "paddle_impl":
         return None
-    entries = keys(to, detection.architecture, **detection.sizes)
+    architecture = guard.destination(detection.architecture, to) or detection.architecture
+    entries = keys(to, architecture, **detection.sizes)
     return {key: entries[key].name for key in converted}

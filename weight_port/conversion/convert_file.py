@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from weight_port.conversion import twins
-from weight_port.conversion.convert import convert_detected, parameter_names
+from weight_port.conversion.convert import Converted, convert_detected, parameter_names
 from weight_port.conversion.detect import Detection
 from weight_port.conversion.recognise import recognise_checkpoint
 from weight_port.dialects.keys import DIALECTS
@@ -85,7 +85,7 @@ def convert_file(
     detection = source_network.detection
     top = include_top and detection.include_top  # what isn't there can't be left out
     converted = convert_detected(source_network.tensors, to, detection, top, fold, allow_mismatch)
-    about = {"format": _framework(to), "dialect": to, "architecture": detection.architecture}
+    about = {"format": _framework(to), "dialect": to, "architecture": converted.architecture}
     if others := twins.names(detection):
         about["undecided"] = others  # which networks the tensors may be of instead
     if converted.mismatches:
@@ -166,10 +166,11 @@ def _framework(dialect: str) -> str:
 
 
 def _difference(
-    tensors: Tensors, converted: Tensors, detection: Detection, to: str
+    tensors: Tensors, converted: Converted, detection: Detection, to: str
 ) -> tuple[int, tuple[str, ...]]:
     """(counters made, keys left out): both sides told apart by the scheme's names."""
-    before, after = detection.keys(True), replace(detection, dialect=to).keys(True)
+    target = replace(detection, dialect=to, architecture=converted.architecture)
+    before, after = detection.keys(True), target.keys(True)
     had = {before[key].name: key for key in tensors}
     has = {after[key].name for key in converted}
     dropped = tuple(key for name, key in had.items() if name not in has)
