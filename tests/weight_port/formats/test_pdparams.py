@@ -182,10 +182,10 @@ def test_a_damaged_table_of_slices_is_an_error(tmp_path, table) -> None:
         ([1, 2], "holds a list, not tensors by name"),
         (
             {"LR_Scheduler": {"last_epoch": 3}},
-            r"no tensors found; it holds LR_Scheduler/last_epoch \(int\)",
+            r"no tensors found; it holds 'LR_Scheduler/last_epoch' \(int\)",
         ),
         ({}, "no tensors found; it holds nothing"),
-        ({"w": np.array(["a"])}, r"no tensors found; it holds w \(PendingArray\)"),
+        ({"w": np.array(["a"])}, r"no tensors found; it holds 'w' \(PendingArray\)"),
         ({"w": np.zeros(2, ">f4")}, "big-endian numbers; save them again"),
     ],
 )
