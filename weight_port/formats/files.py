@@ -43,13 +43,13 @@ _MODULES = {
     table.PTH: "pth",
     table.NPZ: "npz",
     table.ONNX: "other_frameworks.onnx",
+    table.HDF5: "other_frameworks.keras",
+    table.KERAS: "other_frameworks.keras",
     table.CAFFEMODEL: "other_frameworks.caffe",
     table.FLAX: "other_frameworks.flax",
     table.NPY: "other_frameworks.numpy_pickle",
     table.PICKLE: "other_frameworks.numpy_pickle",
     table.PT2: "other_frameworks.torch_export",
-    table.HDF5: "other_frameworks.keras",
-    table.KERAS: "other_frameworks.keras",
 }
 
 
