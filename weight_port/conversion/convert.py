@@ -15,6 +15,7 @@ from weight_port.conversion.detect import Detection, check_dialect, detect
 from weight_port.conversion.guard import Difference
 from weight_port.dialects.keys import DIALECTS, Key, extra_name, keys
 from weight_port.errors import MismatchError
+from weight_port.storage.buffers import own
 
 Scheme = dict[str, tuple[np.ndarray, tuple[int, ...]]]  # by Key.name: array, order of its axes
 
@@ -143,7 +144,7 @@ def _merge_dropout(
         name = layer.parameters[0].name
         if name in scheme:
             array, order = scheme[name]
-            scheme[name] = (folding.scaled(array, share), order)
+            scheme[name] = (folding.scaled(own(array), share), order)
 
 
 def _merge_norm(
@@ -172,7 +173,9 @@ def _merge_norm(
 def _change(
     scheme: Scheme, name: str, function: Callable[..., np.ndarray], *arguments: object
 ) -> None:
-    scheme[name] = (function(scheme[name][0], *arguments), ())
+    values = (scheme[name][0], *arguments)
+    copies = (own(value) if isinstance(value, np.ndarray) else value for value in values)
+    scheme[name] = (function(*copies), ())
 
 
 def _tensor(entry: Key, scheme: Scheme) -> np.ndarray:
