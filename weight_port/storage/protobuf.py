@@ -1,4 +1,4 @@
-"""Protobuf's wire format, as far as Paddle's messages use it.
+"""Protobuf's wire format, as far as Paddle's, ONNX's and Caffe's messages use it.
 
 https://protobuf.dev/programming-guides/encoding/
 """
@@ -6,6 +6,8 @@ https://protobuf.dev/programming-guides/encoding/
 from __future__ import annotations
 
 from collections.abc import Iterator
+
+import numpy as np
 
 from weight_port.storage.buffers import MAX_DIMENSIONS
 
@@ -77,7 +79,10 @@ def fields(
         else:
             raise ValueError(f"wire type {kind}")
         if length > end - position:
-            raise ValueError(f"a field of {length} bytes where {end - position} are left")
+            raise ValueError(
+                f"a field of {length} bytes where {end - position} are left: truncated (get it "
+                "again) or damaged"
+            )
         yield tag >> 3, data[position : position + length]
         position += length
 
@@ -120,3 +125,63 @@ def integers(data: memoryview, number: int, budget: Budget | None = None) -> lis
             item, position = varint(value, position)
             values.append(item)
     return values
+
+
+_CHUNK = 1 << 16  # bytes of packed varints that are decoded at a time
+_LONGEST_VARINT = 10  # bytes
+
+
+def varints(data: memoryview, dtype: np.dtype) -> np.ndarray:
+    """Packed integers as an array, their bits cut to those of ``dtype``; raises ValueError.
+
+    Of the same width unsigned: a negative number is one of 64 bits on the wire.
+    """
+    chunks = range(0, len(data), _CHUNK)
+    count = sum(np.count_nonzero(_bytes(data[at : at + _CHUNK]) < 0x80) for at in chunks)
+    values = np.empty(count, dtype)
+    position = done = 0
+    while position < len(data):
+        raw = _bytes(data[position : position + _CHUNK])
+        ends = np.flatnonzero(raw < 0x80)
+        if not len(ends):
+            raise ValueError("endless varint")
+        values[done : done + len(ends)] = _decoded(raw, ends).astype(dtype)
+        done += len(ends)
+        position += int(ends[-1]) + 1
+    return values
+
+
+def _bytes(data: memoryview) -> np.ndarray:
+    return np.frombuffer(data, np.uint8)
+
+
+def _decoded(raw: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """The integers whose last bytes stand at ``ends``, as uint64."""
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    lengths = ends - starts + 1
+    if lengths.max() > _LONGEST_VARINT:
+        raise ValueError("endless varint")
+    values = np.zeros(len(ends), np.uint64)
+    for byte in range(int(lengths.max())):
+        there = lengths > byte
+        bits = (raw[starts[there] + byte] & 0x7F).astype(np.uint64)
+        values[there] |= bits << np.uint64(7 * byte)
+    return values
+
+
+class Repeated:
+    """A repeated field of fixed-size numbers, which writers pack or don't: its bytes."""
+
+    __slots__ = ("data",)
+
+    def __init__(self) -> None:
+        self.data: memoryview | bytearray = memoryview(b"")
+
+    def add(self, value: memoryview) -> None:
+        """One more piece; a view as long as there is one."""
+        if not self.data:
+            self.data = value
+            return
+        if isinstance(self.data, memoryview):
+            self.data = bytearray(self.data)
+        self.data += value
