@@ -17,6 +17,7 @@ from weight_port.dialects.keys import Key
 from weight_port.errors import DialectError, one_line
 from weight_port.formats.contents import Contents
 from weight_port.formats.files import open_checkpoint
+from weight_port.storage.maps import guarded
 from weight_port.terminal import say, say_json
 
 
@@ -118,6 +119,7 @@ def _sides(a: Path, b: Path) -> tuple[Side, Side, str, list[str]]:
     return first, second, "by the files' own names", []
 
 
+@guarded()
 def run(args: argparse.Namespace) -> int:
     """Compare and print; 0 where all is the same, 1 where not. Raises WeightPortError."""
     first, second, what, notes = _sides(args.first, args.second)

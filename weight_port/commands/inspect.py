@@ -17,12 +17,14 @@ from weight_port.conversion.recognise import Recognised, recognise
 from weight_port.errors import DialectError, one_line
 from weight_port.formats.contents import Tensors
 from weight_port.formats.files import Checkpoint, open_checkpoint
+from weight_port.storage.maps import guarded
 from weight_port.terminal import say, say_json, size
 
 _OTHER = "other"
 _WIDEST = 60  # characters that a column of names is padded to: one long name widens no other line
 
 
+@guarded()
 def run(args: argparse.Namespace) -> int:
     """Print what a checkpoint is; returns the exit status. Raises WeightPortError."""
     checkpoint = open_checkpoint(args.source, args.key)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from weight_port.storage.buffers import own
+
 _PIECE = 1 << 18  # elements
 
 
@@ -29,7 +31,7 @@ def pieces(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
     for start in range(0, arrays[0].size, _PIECE):
         stop = min(start + _PIECE, arrays[0].size)
         yield tuple(
-            part[start:stop] if part is not None else array.flat[start:stop]
+            own(part[start:stop]) if part is not None else array.flat[start:stop]
             for part, array in zip(flat, arrays, strict=True)
         )
 

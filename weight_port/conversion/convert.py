@@ -18,6 +18,7 @@ from weight_port.conversion.recognise import recognise
 from weight_port.conversion.rest import KEEP, check_rest, placed
 from weight_port.dialects.keys import DIALECTS, Key, extra_name, keys
 from weight_port.errors import MismatchError, PartWarning
+from weight_port.storage.buffers import own
 
 Scheme = dict[str, tuple[np.ndarray, tuple[int, ...]]]  # by Key.name: array, order of its axes
 
@@ -200,7 +201,7 @@ def _merge_dropout(
         name = layer.parameters[0].name
         if name in scheme:
             array, order = scheme[name]
-            scheme[name] = (folding.scaled(array, share), order)
+            scheme[name] = (folding.scaled(own(array), share), order)
 
 
 def _merge_norm(
@@ -243,7 +244,9 @@ def _project(scheme: Scheme, target: Mapping[str, Key], epsilon: float) -> None:
 def _change(
     scheme: Scheme, name: str, function: Callable[..., np.ndarray], *arguments: object
 ) -> None:
-    scheme[name] = (function(scheme[name][0], *arguments), ())
+    values = (scheme[name][0], *arguments)
+    copies = (own(value) if isinstance(value, np.ndarray) else value for value in values)
+    scheme[name] = (function(*copies), ())
 
 
 def _tensor(entry: Key, scheme: Scheme) -> np.ndarray:

@@ -23,6 +23,7 @@ from weight_port.pickles.reader import Reader, left_out_note
 from weight_port.pickles.values import Global, Pending, kind_of
 from weight_port.storage import zips
 from weight_port.storage.buffers import BFLOAT16, MAX_DIMENSIONS, dtype_called
+from weight_port.storage.copies import copied
 from weight_port.storage.scratch import Scratch
 from weight_port.storage.sources import File, Folder, disk_folder
 
@@ -217,7 +218,7 @@ def _read_archive(
 
     The value ``name`` is a pickle, and a folder of the storages in it.
     """
-    if has_order and bytes(part("byteorder")[:7]) != b"little":
+    if has_order and bytes(copied(part("byteorder")[:7])) != b"little":
         raise FormatError(f"{where}: written on a big-endian machine; save it again elsewhere")
     storages: dict[str, _Storage] = {}
 
@@ -256,7 +257,7 @@ def _read_legacy(where: str, data: memoryview) -> Pickled:
         if not isinstance(key, str):  # hashing a tuple nested a million deep would never end well
             raise ValueError("a storage's key is no text")
         storage = storages[key]
-        (count,) = struct.unpack("<q", data[position : position + 8])
+        (count,) = struct.unpack("<q", copied(data[position : position + 8]))
         size = count * storage.dtype.itemsize
         if count != storage.count or position + 8 + size > len(data):
             raise FormatError(f"{where}: truncated or damaged storage {shown(key)}; get it again")
@@ -292,7 +293,7 @@ def read(source: File | Folder, key: str | None = None) -> Contents:
         if isinstance(source, Folder):
             return _contents(where, _read_folder(source), key)
         data = source.load()
-        load = _read_zip if bytes(data[:2]) == b"PK" else _read_legacy
+        load = _read_zip if bytes(copied(data[:2])) == b"PK" else _read_legacy
         return _contents(where, load(where, data), key)
     except DAMAGE as error:
         raise FormatError(f"{where}: damaged torch checkpoint: {error!r:.200}") from None

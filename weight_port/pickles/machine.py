@@ -91,19 +91,22 @@ class Machine(Stream):
 
     def push_bytes(self, layout: struct.Struct) -> None:
         """BINBYTES and its kin, BYTEARRAY8."""
-        taken = self.take(self.number(layout))
-        self.make(bytes(taken) if len(taken) < _SHORT else taken)
+        count = self.number(layout)
+        self.make(bytes(self.copy(count)) if count < _SHORT else self.take(count))
 
     def push_text(self, layout: struct.Struct) -> None:
         """BINUNICODE and its kin."""
-        taken = self.take(self.number(layout))
-        long = len(taken) > _LONGEST_NAME
-        self.make(LongText(taken) if long else str(taken, "utf-8", "surrogatepass"))
+        count = self.number(layout)
+        if count > _LONGEST_NAME:
+            self.make(LongText(self.take(count)))
+        else:
+            self.make(str(self.copy(count), "utf-8", "surrogatepass"))
 
     def push_old_text(self, layout: struct.Struct) -> None:
         """BINSTRING, SHORT_BINSTRING: Python 2's str, which is a name or an array's bytes."""
-        taken = self.take(self.number(layout))
-        self.make(taken if len(taken) > _LONGEST_NAME else str(taken, *_OLD))
+        count = self.number(layout)
+        long = count > _LONGEST_NAME
+        self.make(self.take(count) if long else str(self.copy(count), *_OLD))
 
     def push_quoted(self) -> None:
         """STRING: the same as Python 2 would print it, quoted and escaped."""
@@ -133,7 +136,7 @@ class Machine(Stream):
 
     def push_long(self, layout: struct.Struct) -> None:
         """LONG1, LONG4."""
-        self.make(int.from_bytes(self.take(self.number(layout)), "little", signed=True))
+        self.make(int.from_bytes(self.copy(self.number(layout)), "little", signed=True))
 
     # -- containers
 
