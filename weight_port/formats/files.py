@@ -36,8 +36,10 @@ _MODULES = {
     table.PDIPARAMS: "pdiparams",
     table.SAFETENSORS: "safetensors",
     table.SHARDED: "sharded",
+    table.SHARDED_TORCH: "sharded",
     table.PTH: "pth",
     table.NPZ: "npz",
+    table.ONNX: "other_frameworks.onnx",
 }
 
 

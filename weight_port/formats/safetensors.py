@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from weight_port.errors import DAMAGE, DestinationError, FormatError, shown
+from weight_port.errors import DAMAGE, DestinationError, FormatError, brief, shown
 from weight_port.formats import safetensors_header
 from weight_port.formats.contents import Contents
 from weight_port.formats.safetensors_header import DTYPES, METADATA
@@ -41,7 +41,7 @@ def read(file: File) -> Contents:
             tensors[name] = view(raw, dtype_called(DTYPES[entry.dtype]), entry.shape)
         except DAMAGE as error:  # a size that NumPy has not, beside a 0
             raise FormatError(f"{file.where}: tensor {shown(name)}: {error!s:.200}") from None
-    notes = tuple(f"metadata {key}: {value}" for key, value in metadata.items())
+    notes = tuple(brief(f"metadata {key}: {value}") for key, value in metadata.items())
     return Contents(tensors, notes, architecture=metadata.get("architecture", ""))
 
 

@@ -42,19 +42,23 @@ def check_destination(path: Path, force: bool) -> None:
 
 def check_apart(source: Path, destination: Path) -> None:
     """Raises DestinationError where the destination would lie in the source's folder."""
-    folder = source.resolve()
-    if source.is_dir() and folder in destination.resolve().parents:
+    with _reported(destination):
+        _exists(destination)  # or has a name that nothing can have
+    # Of a source with such a name os.path.isdir is False: its reader refuses it.
+    if os.path.isdir(source) and source.resolve() in destination.resolve().parents:
         raise DestinationError(
             f"{destination}: lies in {source}, which is read as a whole; name a place outside of it"
         )
 
 
 def _exists(path: Path) -> bool:
-    """Whether anything has the name; raises OSError for what is no name."""
+    """Whether anything has the name; raises OSError, DestinationError for what is no name."""
     try:
         path.lstat()
     except FileNotFoundError:
         return False
+    except ValueError as error:  # a NUL in it, half a character
+        raise DestinationError(f"{path}: can't be written: {error}") from None
     return True
 
 
