@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from weight_port import arch
-from weight_port.conversion import casts, guard
+from weight_port.conversion import casts, guard, numbers
 from weight_port.conversion import fold as folding
 from weight_port.conversion.check import check
 from weight_port.conversion.detect import Detection, check_dialect, detect
@@ -98,6 +98,8 @@ def convert_detected(
         for key, entry in target.items()
         if entry.role != "counter" or DIALECTS[to].writes_counters
     }
+    if fold:
+        numbers.refuse(converted, target)
     return Converted(converted, left)
 
 
@@ -172,7 +174,16 @@ def _merge_norm(
 def _change(
     scheme: Scheme, name: str, function: Callable[..., np.ndarray], *arguments: object
 ) -> None:
-    scheme[name] = (function(scheme[name][0], *arguments), ())
+    before = scheme[name][0]
+    with np.errstate(all="ignore"):  # the result is looked at
+        after = function(before, *arguments)
+    if numbers.is_finite(before) and not numbers.is_finite(after):
+        raise MismatchError(
+            f"{name}: merged with what the target has no place for, its numbers would not be "
+            f"finite in {before.dtype}: a variance below 0, or numbers too large for it; get a "
+            "sound file, or one in a wider dtype"
+        )
+    scheme[name] = (after, ())
 
 
 def _tensor(entry: Key, scheme: Scheme) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from weight_port.conversion import twins
+from weight_port.conversion import numbers, twins
 from weight_port.conversion.convert import convert_detected, parameter_names
 from weight_port.conversion.detect import Detection
 from weight_port.conversion.recognise import recognise_checkpoint
@@ -96,6 +96,8 @@ def convert_file(
     notes = (*checkpoint.contents.notes, *source_network.notes, *map(str, converted.differences))
     if include_top and not top:
         notes += ("there is no classifier in the source, and none in the result",)
+    keys = replace(detection, dialect=to).keys()
+    notes += numbers.faults(converted, numbers.variances(converted, keys)).sentences()
     undecided = tuple(filter(None, (twins.open_to(detection, to), twins.short(detection))))
     return Ported(detection, len(converted), counters, dropped, notes, undecided)
 
@@ -127,8 +129,9 @@ def _check_holds(destination: Path, to: str) -> None:
 
 def _raw(checkpoint: Checkpoint, linear_layout: str | None) -> tuple[Tensors, tuple[str, ...]]:
     contents = checkpoint.contents
+    unsound = numbers.faults(contents.tensors).sentences()
     if linear_layout is None:
-        return contents.tensors, contents.notes
+        return contents.tensors, (*contents.notes, *unsound)
     if contents.linear is None:
         raise MismatchError(
             f"{checkpoint.where}: --linear-layout needs the program (.pdmodel or .json) beside the "
@@ -138,7 +141,8 @@ def _raw(checkpoint: Checkpoint, linear_layout: str | None) -> tuple[Tensors, tu
         name: array.T if name in contents.linear else array
         for name, array in contents.tensors.items()
     }
-    return turned, (*contents.notes, f"{len(contents.linear)} linear weights transposed")
+    note = f"{len(contents.linear)} linear weights transposed"
+    return turned, (*contents.notes, note, *unsound)
 
 
 def _metadata(
