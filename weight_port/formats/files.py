@@ -16,7 +16,8 @@ from weight_port.formats import table
 from weight_port.formats.contents import Contents, Tensors
 from weight_port.formats.locate import locate
 from weight_port.formats.table import SUFFIXES, WRITABLE, Format
-from weight_port.storage.disk import new_file, new_folder
+from weight_port.storage.disk import new_file
+from weight_port.storage.folders import new_folder
 from weight_port.storage.sources import File, Folder, disk_folder
 
 if TYPE_CHECKING:
