@@ -136,7 +136,8 @@ def test_fold_refuses_what_is_not_sound(fake, name: str) -> None:
 
 def test_fold_refuses_a_scale_that_another_epsilon_makes_infinite(fake) -> None:
     """From 1e-5 to Keras's 1e-3, a variance of 0 makes the scale ten times as large."""
-    tensors = {k: a.astype("f2") for k, a in fake("pytorch_impl", "resnet50_keras").items()}
+    made = fake("pytorch_impl", "resnet50_keras")
+    tensors = {k: np.minimum(a, 100).astype("f2") for k, a in made.items()}
     fold = {"fold": True, "architecture": "resnet50_keras"}
     assert weight_port.convert(tensors, "keras-first", **fold)
     scale = next(key for key in tensors if key.endswith("bn.weight"))
