@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from weight_port.conversion import numbers, twins
+from weight_port.conversion import certificate, numbers, twins
 from weight_port.conversion.convert import Converted, convert_detected, parameter_names
 from weight_port.conversion.detect import Detection
 from weight_port.conversion.recognise import Choice, Recognised, recognise_checkpoint, without
@@ -127,6 +127,8 @@ def _about(
     """The metadata of a file that has a place for them."""
     detection = network.detection
     about = {"format": _framework(to), "dialect": to, "architecture": converted.architecture}
+    if sha256 is not None:  # a file with a place for it, of a source that is a file
+        about |= certificate.of(detection.dialect)
     if network.prefix:
         about["source_prefix"] = network.prefix
     if others := twins.names(detection):
