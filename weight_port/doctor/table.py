@@ -93,17 +93,42 @@ class Diagnosis(NamedTuple):
 
 
 def diagnose(case: Case) -> Diagnosis:
-    """The cause of every tensor that differs from the reference's."""
-    causes: dict[tuple[str, str], list[str]] = {}
+    """The cause of every tensor that differs from the reference's.
+
+    Where several fit, as of a square one, that which explains the most tensors is named.
+    """
+    causes: dict[Hypothesis, list[Tensor]] = {}
     unexplained = []
     for tensor in case.damaged.values():
-        with np.errstate(all="ignore"):  # whatever the file has is computed with
-            row = next((row for row in TABLE if row.explains(case, tensor)), None)
+        row = next((row for row in TABLE if _explains(row, case, tensor)), None)
         if row is None:
             unexplained.append(tensor.key)
         else:
-            causes.setdefault((row.name, row.remedy), []).append(tensor.key)
+            causes.setdefault(row, []).append(tensor)
         if tensor.given.ndim > 1:  # those of a norm are small, and looked at for its convolution
             tensor.forget()
-    findings = tuple(Finding(*row, tuple(keys)) for row, keys in causes.items())
+    _gather(case, causes)
+    keys: dict[tuple[str, str], list[str]] = {}
+    for row, tensors in causes.items():
+        keys.setdefault((row.name, row.remedy), []).extend(tensor.key for tensor in tensors)
+    findings = tuple(Finding(*words, tuple(listed)) for words, listed in keys.items() if listed)
     return Diagnosis(findings, tuple(unexplained))
+
+
+def _explains(row: Hypothesis, case: Case, tensor: Tensor) -> bool:
+    with np.errstate(all="ignore"):  # whatever the file has is computed with
+        return row.explains(case, tensor)
+
+
+def _gather(case: Case, causes: dict[Hypothesis, list[Tensor]]) -> None:
+    """Give what a rarer cause explains to the most frequent one, where that explains it too."""
+    if len(causes) < 2:
+        return
+    most = max(causes, key=lambda row: len(causes[row]))
+    for row, tensors in causes.items():
+        if row is not most and len(tensors) < len(causes[most]):
+            moved = [tensor for tensor in tensors if _explains(most, case, tensor)]
+            causes[most] += moved
+            causes[row] = [
+                tensor for tensor in tensors if all(tensor is not other for other in moved)
+            ]

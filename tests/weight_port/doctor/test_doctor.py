@@ -301,6 +301,21 @@ def test_what_a_file_shows_by_itself(name: str) -> None:
     assert [finding.name for finding in alone.findings(broken, recognise(broken))] == [name]
 
 
+def test_what_fits_two_causes_goes_to_the_one_that_explains_more() -> None:
+    """Of a square 1x1 convolution, Fortran's order is the channels exchanged."""
+    random = np.random.default_rng(0)
+    shapes = {"square": (8, 8, 1, 1), "wide": (8, 4, 3, 3), "tall": (4, 8, 3, 3)}
+    sound = {name: random.normal(size=shape).astype("f4") for name, shape in shapes.items()}
+    tensors = {
+        name: case.Tensor(name, name, name, "weight", array.T.reshape(array.shape), array)
+        for name, array in sound.items()
+    }
+    (finding,) = diagnose(case.Case(tensors)).findings
+    assert (finding.name, len(finding.keys)) == (MEMORY, 3)
+    (alone_,) = diagnose(case.Case({"square": tensors["square"]})).findings
+    assert alone_.name == "input and output channels exchanged"
+
+
 # -- the command
 
 
