@@ -53,6 +53,22 @@ def _add_diff(diff: argparse.ArgumentParser) -> None:
     diff.set_defaults(run=_diff)
 
 
+def _add_doctor(doctor: argparse.ArgumentParser) -> None:
+    doctor.description = "Exit status 0: nothing is wrong that is known, 1: something is."
+    doctor.add_argument("source", type=Path, metavar="FILE", help=_SOURCE)
+    doctor.add_argument(
+        "--like", type=Path, metavar="REFERENCE", help="a sound file of the same network"
+    )
+    doctor.set_defaults(run=_doctor)
+
+
+def _add_verify(verify: argparse.ArgumentParser) -> None:
+    verify.description = "Exit status 0: no claim of the file's fails, 1: one does."
+    verify.add_argument("file", type=Path, metavar="FILE", help="what `convert` wrote")
+    verify.add_argument("--source", type=Path, help="what it was made of, where it is not beside")
+    verify.set_defaults(run=_verify)
+
+
 def _add_table(table: argparse.ArgumentParser) -> None:
     table.set_defaults(run=_table)
 
@@ -212,6 +228,18 @@ def _rules(args: argparse.Namespace) -> int:
     return run(args)
 
 
+def _doctor(args: argparse.Namespace) -> int:
+    from weight_port.commands.doctor import run
+
+    return run(args)
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from weight_port.commands.verify import run
+
+    return run(args)
+
+
 def _table(args: argparse.Namespace) -> int:
     from weight_port.commands.tables import run
 
@@ -222,6 +250,8 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "inspect": ("say what a checkpoint is", _add_inspect),
     "convert": ("write checkpoints in another dialect", _add_convert),
     "diff": ("compare two checkpoints, across formats and dialects", _add_diff),
+    "doctor": ("name what is wrong with a file", _add_doctor),
+    "verify": ("check what a converted file says of itself", _add_verify),
     "rules": ("check a rules file of a port", _add_rules),
     "dialects": ("list how each library names the tensors", _add_table),
     "formats": ("list the files that are read and written", _add_table),

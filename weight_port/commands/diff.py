@@ -125,11 +125,21 @@ def run(args: argparse.Namespace) -> int:
     first, second, what, notes = _sides(args.first, args.second)
     report: dict[str, Any] = {"first": str(args.first), "second": str(args.second), "as": what}
     report |= {"notes": notes, **compare(first, second)}
+    report["causes"] = [] if report["same"] else _causes(args.first, args.second)
     if args.json:
         say_json(report)
     else:
         _print(report)
     return 0 if report["same"] else 1
+
+
+def _causes(first: Path, second: Path) -> list[str]:
+    """What ``doctor`` calls that in B which is otherwise in A, each with its count of tensors."""
+    from weight_port.doctor import case, table  # where it is needed
+
+    sound, file = (open_checkpoint(path).contents for path in (first, second))
+    diagnosis = table.diagnose(case.between(file, sound))
+    return [f"{finding.name} ({len(finding.keys)})" for finding in diagnosis.findings]
 
 
 _TITLES = {
@@ -151,7 +161,8 @@ def _print(report: dict[str, Any]) -> None:
             say(f"  {title} ({len(report[part])}):")
         for key, value in report[part].items():
             say(f"    {one_line(key)}  {_detail(part, value)}")
-    say("the same" if report["same"] else "different")
+    causes = f": in B, {', '.join(report['causes'])}" if report["causes"] else ""
+    say("the same" if report["same"] else f"different{causes}")
 
 
 def _detail(part: str, value: Any) -> str:

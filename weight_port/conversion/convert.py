@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from weight_port import arch
-from weight_port.conversion import casts, guard
+from weight_port.conversion import casts, guard, numbers
 from weight_port.conversion import fold as folding
 from weight_port.conversion.check import check
 from weight_port.conversion.detect import Detection, check_dialect
@@ -138,6 +138,8 @@ def convert_detected(
         for key, entry in target.items()
         if entry.role != "counter" or DIALECTS[to].writes_counters
     }
+    if fold:
+        numbers.refuse(converted, target)
     kept = guard.nearest(detection.architecture, to) is not None  # no projection was made
     return Converted(converted, detection.architecture if kept else architecture, left)
 
@@ -244,9 +246,18 @@ def _project(scheme: Scheme, target: Mapping[str, Key], epsilon: float) -> None:
 def _change(
     scheme: Scheme, name: str, function: Callable[..., np.ndarray], *arguments: object
 ) -> None:
-    values = (scheme[name][0], *arguments)
+    before = scheme[name][0]
+    values = (before, *arguments)
     copies = (own(value) if isinstance(value, np.ndarray) else value for value in values)
-    scheme[name] = (function(*copies), ())
+    with np.errstate(all="ignore"):  # the result is looked at
+        after = function(*copies)
+    if numbers.is_finite(before) and not numbers.is_finite(after):
+        raise MismatchError(
+            f"{name}: merged with what the target has no place for, its numbers would not be "
+            f"finite in {before.dtype}: a variance below 0, or numbers too large for it; get a "
+            "sound file, or one in a wider dtype"
+        )
+    scheme[name] = (after, ())
 
 
 def _tensor(entry: Key, scheme: Scheme) -> np.ndarray:

@@ -201,13 +201,20 @@ class Machine(Stream):
             raise ValueError("SETITEMS with a key but no value")
         self.charge(_ENTRY * (len(items) // 2))
         for key, value in zip(items[::2], items[1::2], strict=True):
-            key = str(key, *_OLD) if isinstance(key, bytes) else key  # Python 2's text, again
+            key = self.text_key(key, target) if isinstance(key, bytes) else key
             # Hashing a tuple nested a million deep would overflow the interpreter's stack.
             if not isinstance(key, (str, int, float, type(None))):
                 raise TypeError(f"a {type(key).__name__} as a key")
             if isinstance(key, int) and abs(key) > _MAX_KEY:
                 raise ValueError("a huge number as a key")
             target[key] = value
+
+    def text_key(self, key: bytes, target: dict[Any, Any]) -> str:
+        """Python 2's text, again; raises ValueError where it stands there as text, too."""
+        text = str(key, *_OLD)
+        if text in target:
+            raise ValueError(f"{text[:60]!r} is there twice, once as bytes and once as text")
+        return text
 
     def pop(self) -> None:
         """POP."""
@@ -339,7 +346,7 @@ class Machine(Stream):
 
 def _builds_tensors(module: str, name: str) -> bool:
     """Whether an unknown name would make a tensor, of a kind that is not read: no bystander."""
-    return module in ("torch._utils", "torch._tensor") and name.startswith("_rebuild")
+    return module.partition(".")[0] == "torch" and name.startswith("_rebuild")
 
 
 def _length(value: Any) -> int:
