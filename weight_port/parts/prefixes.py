@@ -44,11 +44,12 @@ class _Door(NamedTuple):
 
     @property
     def networks(self) -> list[str]:
-        """The network, or two ResNets for all: one of either stem."""
+        """The network, or a ResNet of every form whose first names are its own."""
         if self.name:
             return [self.name]
         resnets = [name for name in DIALECTS[self.dialect].holds if name in arch.RESNETS]
-        return list({arch.RESNETS[name].vd: name for name in reversed(resnets)}.values())
+        rows = (arch.RESNETS[name] for name in reversed(resnets))
+        return list({(row.vd, row.biased): row.name for row in rows}.values())
 
     @property
     def keys(self) -> frozenset[str]:
