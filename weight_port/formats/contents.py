@@ -26,6 +26,17 @@ def check_total(tensors: Tensors, size: int, where: str) -> None:
         )
 
 
+_VIEW = 500  # bytes of an array that is a view, whatever is in it, and of its name
+
+
+def check_count(count: int, size: int, where: str) -> None:
+    """Raises FormatError where ``count`` arrays out of ``size`` bytes are all but empty."""
+    if _VIEW * count > memory_for(size):
+        raise FormatError(
+            f"{where}: more than {count} tensors in {size} bytes, all but empty: not weights"
+        )
+
+
 @dataclass(frozen=True)
 class Contents:
     """The tensors of a file under the names it has for them, and what the user should know."""

@@ -17,7 +17,8 @@ from weight_port.formats import table
 from weight_port.formats.contents import Contents, Tensors
 from weight_port.formats.locate import locate
 from weight_port.formats.table import SUFFIXES, WRITABLE, Format
-from weight_port.storage.disk import new_file, new_folder
+from weight_port.storage.disk import new_file
+from weight_port.storage.folders import new_folder
 from weight_port.storage.sources import File, Folder, disk_folder
 
 if TYPE_CHECKING:
@@ -37,8 +38,17 @@ _MODULES = {
     table.PDIPARAMS: "pdiparams",
     table.SAFETENSORS: "safetensors",
     table.SHARDED: "sharded",
+    table.SHARDED_TORCH: "sharded",
     table.PTH: "pth",
     table.NPZ: "npz",
+    table.ONNX: "other_frameworks.onnx",
+    table.CAFFEMODEL: "other_frameworks.caffe",
+    table.FLAX: "other_frameworks.flax",
+    table.NPY: "other_frameworks.numpy_pickle",
+    table.PICKLE: "other_frameworks.numpy_pickle",
+    table.PT2: "other_frameworks.torch_export",
+    table.HDF5: "other_frameworks.keras",
+    table.KERAS: "other_frameworks.keras",
 }
 
 
