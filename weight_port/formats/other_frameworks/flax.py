@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from weight_port.errors import DAMAGE, FormatError, shown
+from weight_port.formats import states
 from weight_port.formats.contents import (
     Contents,
     Tensors,
     check_count,
     check_total,
-    no_tensors_note,
 )
 from weight_port.storage.bounds import memory_for
 from weight_port.storage.buffers import BFLOAT16, dtype_called, view
@@ -152,7 +152,7 @@ def read(file: File) -> Contents:
     if not tensors:
         raise FormatError(f"{file.where}: MessagePack without arrays as Flax writes them")
     check_total(tensors, len(data), file.where)
-    return Contents(tensors, no_tensors_note(others))
+    return Contents(tensors, states.no_tensors(others))
 
 
 def _leaves(tree: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

@@ -16,12 +16,10 @@ from typing import Any
 from weight_port.errors import DAMAGE, FormatError, shown
 from weight_port.formats import states
 from weight_port.formats.contents import (
-    NESTED,
     Contents,
     Tensors,
     check_count,
     check_total,
-    no_tensors_note,
 )
 from weight_port.pickles.arrays import NUMPY_GLOBALS, PendingArray, encode_into
 from weight_port.pickles.reader import Reader, left_out_note
@@ -33,7 +31,7 @@ _MAGIC = b"\x93NUMPY"
 _OBJECT = re.compile(rb"\{'descr': '\|O', 'fortran_order': (?:True|False), 'shape': \(\), \} *\n")
 _MOST_HEADER = 10_000  # NumPy's own bound
 _MOMENTUM = "_momentum"  # Caffe2's, beside each blob (detectron/utils/net.py)
-_KEYS = ("blobs", *NESTED)
+_KEYS = ("blobs", *states.KEYS[:4])  # those that no layer is called by
 _MAX_NESTING = 8
 
 
@@ -109,7 +107,7 @@ def _contents(value: Any, left_out: tuple[str, ...], size: int, where: str) -> C
     check_total(tensors, size, where)
     if momenta:
         notes.append(f"left out {momenta} blobs of the optimizer (…{_MOMENTUM})")
-    return Contents(tensors, (*notes, *no_tensors_note(others), *left_out_note(left_out)))
+    return Contents(tensors, (*notes, *states.no_tensors(others), *left_out_note(left_out)))
 
 
 def _is_array(item: Any) -> bool:
