@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from weight_port.conversion.check import check
 from weight_port.conversion.detect import Detection, detect
+from weight_port.conversion.strangers import Unrecognised
 from weight_port.dialects.keys import COUNTER
 from weight_port.errors import DialectError, MismatchError
 from weight_port.formats.contents import Tensors
@@ -60,6 +61,8 @@ def find(
                 parts.append(part)
         except DialectError as error:
             error.args = (f"{_where(place.prefix, ' ')}{error}",)
+            if isinstance(error, Unrecognised):  # of all names, not of the few behind a prefix
+                error.share *= len(place.names) / len(tensors)
             errors.append(error)
     parts = list(_unlike(parts))
     whole = [part for part in parts if part.complete]
@@ -68,7 +71,8 @@ def find(
 
 def _part(place: Place, tensors: Tensors, dialect: str | None, architecture: str | None) -> Part:
     """The network at a place; raises DialectError where there is none."""
-    short = {name[len(place.prefix) :]: name for name in place.names}
+    begin = len(place.prefix)  # in the file's order, which the place's names have not
+    short = {name[begin:]: name for name in tensors if name.startswith(place.prefix)}
     own = {name: tensors[full] for name, full in short.items() if place.modules.hold(name)}
     detection = detect(own, dialect, architecture)
     own, needless = without_needless(own, detection)

@@ -370,6 +370,7 @@ def test_a_head_of_any_form_is_left_out_by_no_top_alone(fake, same_bits, names) 
         file = behind(prefix, {**body, **beside(*names)})
         network = weight_port.recognise(file)
         assert (network.prefix, network.detection.num_classes) == (prefix, None)
+        assert f"its classifier is of another form: {names[0]}" in network.notes[-1]
         with pytest.raises(weight_port.MismatchError, match=f"{names[0]} .*pass --no-top"):
             weight_port.convert(file, "timm")
         same_bits(weight_port.convert(file, "timm", include_top=False), body)
