@@ -28,10 +28,12 @@ class Converted(dict[str, np.ndarray]):
     def __init__(
         self,
         tensors: Mapping[str, np.ndarray],
+        architecture: str,
         differences: tuple[Difference, ...] = (),
         notes: tuple[str, ...] = (),
     ) -> None:
         super().__init__(tensors)
+        self.architecture = architecture  # what the weights are of
         self.differences = differences
         self.notes = notes  # what was taken, and what was left out
 
@@ -71,7 +73,8 @@ def convert(
     ``notes`` say what was left.
 
     ``fold=True`` merges convolutions' biases and another epsilon into the batch norms, and dropout
-    that scales in evaluation into the linear layers: exact there, up to one rounding.
+    that scales in evaluation into the linear layers: exact there, up to one rounding. Where ``to``
+    projects in the first block and the source doesn't, a projection is made that changes nothing.
     ``allow_mismatch=True`` converts to a model that computes something else, and the result's
     ``mismatches`` say what.
 
@@ -90,7 +93,12 @@ def convert(
     kept = network.others if rest == KEEP else {}
     if to_prefix is None:
         to_prefix = network.prefix if rest == KEEP else ""
-    return Converted(placed(converted, to_prefix, kept), converted.differences, network.notes)
+    return Converted(
+        placed(converted, to_prefix, kept),
+        converted.architecture,
+        converted.differences,
+        network.notes,
+    )
 
 
 def convert_detected(
@@ -120,14 +128,17 @@ def convert_detected(
     scheme = {
         entry.name: (tensors[key], entry.order) for key, entry in expected.items() if key in tensors
     }
-    target = keys(to, detection.architecture, include_top=include_top, **detection.sizes)
+    architecture = guard.destination(detection.architecture, to) or detection.architecture
+    target = keys(to, architecture, include_top=include_top, **detection.sizes)
     _merge(scheme, detection, to, fold)
+    _project(scheme, target, DIALECTS[to].epsilon)
     converted = {
         key: _tensor(entry, scheme)
         for key, entry in target.items()
         if entry.role != "counter" or DIALECTS[to].writes_counters
     }
-    return Converted(converted, left)
+    kept = guard.nearest(detection.architecture, to) is not None  # no projection was made
+    return Converted(converted, detection.architecture if kept else architecture, left)
 
 
 def _has_top(
@@ -214,6 +225,20 @@ def _merge_norm(
         _change(scheme, f"{norm.name}_scale", folding.with_epsilon, variance, *epsilons)
 
 
+def _project(scheme: Scheme, target: Mapping[str, Key], epsilon: float) -> None:
+    """Make the first block's projection where only the target has one."""
+    layers = ("res2a_branch1", "bn2a_branch1")
+    missing = [e for e in target.values() if e.layer in layers and e.parameter]
+    if not missing or missing[0].name in scheme:
+        return
+    convolution, norm = (
+        scheme[name][0].dtype for name in ("res2a_branch2a_weights", "bn2a_branch2a_scale")
+    )
+    width = missing[0].sizes[0]
+    tensors = folding.identity_projection(width, epsilon, convolution, norm)
+    scheme.update({entry.name: (tensors[entry.role], ()) for entry in missing})
+
+
 def _change(
     scheme: Scheme, name: str, function: Callable[..., np.ndarray], *arguments: object
 ) -> None:
@@ -243,5 +268,6 @@ def parameter_names(
     """
     if to != "paddle_impl":
         return None
-    entries = keys(to, detection.architecture, **detection.sizes)
+    architecture = guard.destination(detection.architecture, to) or detection.architecture
+    entries = keys(to, architecture, **detection.sizes)
     return {key: entries[key].name for key in converted}

@@ -124,7 +124,7 @@ def _about(
 ) -> dict[str, str | Digest]:
     """The metadata of a file that has a place for them."""
     detection = network.detection
-    about = {"format": _framework(to), "dialect": to, "architecture": detection.architecture}
+    about = {"format": _framework(to), "dialect": to, "architecture": converted.architecture}
     if network.prefix:
         about["source_prefix"] = network.prefix
     if others := twins.names(detection):
@@ -199,10 +199,11 @@ def _framework(dialect: str) -> str:
 
 
 def _difference(
-    tensors: Tensors, converted: Tensors, detection: Detection, to: str
+    tensors: Tensors, converted: Converted, detection: Detection, to: str
 ) -> tuple[int, tuple[str, ...]]:
     """(counters made, keys left out): both sides told apart by the scheme's names."""
-    before, after = detection.keys(True), replace(detection, dialect=to).keys(True)
+    target = replace(detection, dialect=to, architecture=converted.architecture)
+    before, after = detection.keys(True), target.keys(True)
     had = {before[key].name if key in before else key: key for key in tensors}
     has = {after[key].name for key in converted}
     dropped = tuple(key for name, key in had.items() if name not in has)

@@ -98,7 +98,7 @@ def test_inspect_lists_what_is_wrong_and_fails(tmp_path, folder) -> None:
 
 
 @pytest.mark.parametrize(
-    "to", [row.name for row in keys.DIALECTS.values() if "resnet18" in row.holds]
+    "to", [row.name for row in keys.DIALECTS.values() if "resnet18" in row.holds and row.linear]
 )
 def test_convert(tmp_path, folder, same_bits, fake, to: str) -> None:
     out = tmp_path / ("net" if to == "paddle1" else "net.safetensors")
@@ -250,7 +250,7 @@ def test_a_suffix_without_a_format(tmp_path, folder) -> None:
 
 def test_paddleclas_form(tmp_path, fake) -> None:
     weight_port.write(tmp_path / "c.pdparams", fake("paddle_impl", "resnet18_paddleclas"))
-    said = refused("convert", tmp_path / "c.pdparams", tmp_path / "x.pth", "--to", "torchvision")
+    said = refused("convert", tmp_path / "c.pdparams", tmp_path / "x.pth", "--to", "transformers")
     assert "resnet18_paddleclas has a projection in its first block (res2a_branch1)" in said
     assert "these can hold it: paddle1, pytorch_impl, paddle_impl" in said
 
@@ -272,7 +272,7 @@ def test_wrong_usage(arguments: list[str]) -> None:
 
 
 def test_help_names_every_dialect_and_format() -> None:
-    said = " ".join(succeeds("convert", "--help").split())
+    said = " ".join(succeeds("convert", "--help").split()).replace("- ", "-")  # hyphens break lines
     assert all(dialect in said for dialect in keys.DIALECTS)
     assert all(suffix in said for suffix in (".pdparams", ".safetensors", ".pth", ".pt"))
 
