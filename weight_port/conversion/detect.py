@@ -14,7 +14,7 @@ from weight_port.dialects.lookalikes import Lookalike
 from weight_port.errors import DialectError
 from weight_port.parts.prefixes import modules
 
-_ENOUGH = 0.5  # share of keys that must fit before a file is called a damaged X, not "unknown"
+ENOUGH = 0.5  # share of keys that must fit before a file is called a damaged X, not "unknown"
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def detect(
     detections = [_detection(winner) for winner in winners]
     share = -winners[0].rank[0] if winners else 0.0
     stranger = architecture is None and all(strangers.another(tensors, d) for d in detections)
-    if share < _ENOUGH or stranger:
+    if share < ENOUGH or stranger:
         raise strangers.unrecognised(tensors, dialect, detections, share)
     distinct: list[Detection] = []
     for detection in detections:
@@ -109,7 +109,7 @@ def _with_twins(detection: Detection, tensors: Arrays) -> Detection:
     counted = any(key.endswith(COUNTER) for key in tensors)
     return replace(
         detection,
-        twins=tuple(candidates.alike(dialect, name)[1:]),
+        twins=candidates.alike(dialect, name)[1:],
         lookalikes=lookalikes.of(dialect, ARCHITECTURES[name], counted),
     )
 
