@@ -68,6 +68,15 @@ def check_dialect(name: str) -> None:
         raise DialectError(f"unknown dialect {name!r}: one of {', '.join(DIALECTS)}")
 
 
+def check_question(dialect: str | None, architecture: str | None) -> None:
+    """Raises DialectError for a dialect or an architecture that is not in its table."""
+    if dialect is not None:
+        check_dialect(dialect)
+    if architecture is not None and architecture not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise DialectError(f"unknown architecture {architecture!r}: one of {known}")
+
+
 def detect(
     tensors: Arrays, dialect: str | None = None, architecture: str | None = None
 ) -> Detection:
@@ -79,11 +88,7 @@ def detect(
     DialectError where nothing fits half, where shapes or blocks are those of another network
     though names fit, or where two unlike ones fit equally well.
     """
-    if dialect is not None:
-        check_dialect(dialect)
-    if architecture is not None and architecture not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise DialectError(f"unknown architecture {architecture!r}: one of {known}")
+    check_question(dialect, architecture)
     winners = candidates.best(tensors, dialect, architecture)
     detections = [_detection(winner) for winner in winners]
     share = -winners[0].rank[0] if winners else 0.0

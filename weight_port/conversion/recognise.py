@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from weight_port.conversion import networks
-from weight_port.conversion.detect import Detection, detect
+from weight_port.conversion.detect import Detection, check_question, detect
 from weight_port.conversion.networks import Part
 from weight_port.dialects.keys import COUNTER
 from weight_port.errors import DialectError, MismatchError
@@ -137,6 +137,7 @@ def _recognise(
     contents: Contents, dialect: str | None, architecture: str | None, choice: Choice
 ) -> Recognised:
     """As ``recognise``, of what a file holds."""
+    check_question(dialect, architecture)
     nearest: list[tuple[Part, tuple[str, ...], Tensors]] = []
     errors: list[DialectError] = []
     for tensors, notes in _views(contents, choice.drop):

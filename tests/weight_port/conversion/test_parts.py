@@ -251,6 +251,12 @@ def test_a_prefix_of_nothing_is_an_error_that_says_what_there_is(fake) -> None:
         weight_port.recognise(two(fake, "Student.", "Teacher."), prefix="student.")
 
 
+def test_a_network_or_dialect_that_is_none_is_said_before_the_names_are_looked_at() -> None:
+    for question, said in ((("cafe", None), "unknown dialect"), ((None, "r51"), "unknown archit")):
+        with pytest.raises(weight_port.DialectError, match=said):
+            weight_port.recognise({"backbone.layer1.0.conv1.weight": ONE}, *question)
+
+
 # -- keys of a checkpoint
 
 
