@@ -458,3 +458,28 @@ def test_a_file_that_was_cut_off_is_an_incomplete_network_still(fake) -> None:
     assert weight_port.detect(tensors).architecture == "resnet50"
     with pytest.raises(weight_port.MismatchError, match=r"missing \(30\)"):
         weight_port.convert(tensors, "torchvision")
+
+
+POOL = [
+    key
+    for dialect in ("torchvision", "paddle.vision", "paddle1", "keras")
+    for key in list(keys.keys(dialect, keys.DIALECTS[dialect].holds[0]))[:40]
+]
+NAMES = st.one_of(
+    st.text("./ab1_", max_size=8),
+    st.sampled_from(POOL),
+    st.tuples(st.text("./a1", max_size=4), st.sampled_from(POOL)).map("".join),
+)
+SHAPES = st.sampled_from([(), (1,), (0,), (64,), (64, 3, 7, 7), (10, 5), (0, 3)])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.dictionaries(NAMES, SHAPES.map(lambda shape: np.zeros(shape, np.float32)), max_size=60),
+    st.one_of(st.none(), st.text("./ab1", max_size=3)),
+    st.sampled_from(["drop", "keep"]),
+)
+def test_any_names_are_a_network_or_an_error_of_ours(tensors, prefix, rest: str) -> None:
+    with pytest.raises(weight_port.WeightPortError) as raised:  # of so few names none is whole
+        weight_port.convert(tensors, "timm", prefix=prefix, rest=rest)
+    assert str(raised.value)
