@@ -161,8 +161,7 @@ def _has_top(
         )
     if detection.include_top:
         return True
-    known = detection.keys(True)
-    if head := [key for key in tensors if key not in known and key.startswith(detection.head)]:
+    if head := detection.other_head(tensors):
         some = ", ".join(f"{key} {list(tensors[key].shape)}" for key in head[:4])
         raise MismatchError(
             f"its classifier is not that of {detection.architecture} in {detection.dialect}: "
