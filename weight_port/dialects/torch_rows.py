@@ -53,7 +53,7 @@ ROWS = (
          *(name for name in groups.PROJECTED if not RESNETS[name].deep)),
         orders=OUT_IN, classic=classic_names.torchvision, changed=_PROJECTED,
         channels="RGB", normalisation=UNIT,
-        verified="torchvision 0.29.1: keys of all, eight bit for bit; 18 and a projection",
+        verified="torchvision 0.29.1: keys of all, ten bit for bit; 18 and a projection",
     ),
     # timm/models/resnet.py: torchvision's names, and the c and d families = vc and vd
     Dialect(
