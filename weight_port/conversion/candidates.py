@@ -37,7 +37,7 @@ class Candidate(NamedTuple):
     dialect: str
     architecture: str
     sizes: Sizes
-    include_top: bool  # a tensor of the classifier is there
+    include_top: bool  # a tensor of the classifier is there, and not empty
     names: tuple[int, int]  # how many fit, and how many there are
     rank: Rank
 
@@ -157,7 +157,12 @@ def candidate(tensors: Arrays, dialect: str, name: str) -> Candidate:
     sizes = _sizes(tensors, dialect, name)
     expected = keys(dialect, name, **sizes)
     head = top_layers(name)
-    top = any(key in tensors for key, entry in expected.items() if entry.layer in head)
+    # PaddleClas's class_num=0 leaves one of no columns.
+    top = any(
+        key in tensors and tensors[key].size
+        for key, entry in expected.items()
+        if entry.layer in head
+    )
     needed = {
         key
         for key, entry in expected.items()

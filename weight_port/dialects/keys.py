@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -15,6 +16,9 @@ __all__ = ["COUNTER", "DIALECTS", "PADDLE", "PADDLE1", "TORCH", "Dialect", "Key"
 
 # Roles that the scheme has no name for.
 _EXTRAS = {"counter": "batch counter", "bias": "bias", "factor": "scale factor"}
+
+# A module's name with its separator, less the numbers of a Sequential and the tensor's own name.
+_MODULE = re.compile(r"((?:[^./]*[./])*?)(?:\d+[./])*[^./]+")
 
 
 class Key(NamedTuple):
@@ -169,6 +173,19 @@ def open_keys(dialect: str, name: str) -> Mapping[str, Key]:
 def _stem_form(dialect: str, name: str) -> tuple[bool, bool]:
     row = arch.architecture(name)
     return bool(row.deep), _has_grouped_stem(DIALECTS[dialect], row)
+
+
+@lru_cache
+def head_modules(dialect: str, name: str) -> tuple[str, ...]:
+    """The modules that hold the classifier, each with its separator; numbers at the end are gone.
+
+    What stands in one of them, in whatever form, is the classifier's: ``fc.`` may be a Sequential
+    of ``fc.0`` and ``fc.3``.
+    """
+    head = arch.top_layers(name)
+    own = [key for key, entry in keys(dialect, name).items() if entry.layer in head]
+    matches = (_MODULE.fullmatch(key) for key in own)
+    return tuple(dict.fromkeys(match[1] for match in matches if match and match[1]))
 
 
 @lru_cache

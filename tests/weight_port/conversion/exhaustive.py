@@ -90,7 +90,7 @@ def _whole(dialect: str, name: str) -> tuple[frozenset[str], frozenset[str], fro
 
 def _share(tensors, dialect: str, name: str) -> tuple[float, bool, frozenset[str], int]:
     names, top_names, counters = _whole(dialect, name)
-    top = not top_names.isdisjoint(tensors)
+    top = any(key in tensors and tensors[key].size for key in top_names)
     needed = names if top else names - top_names
     here = frozenset(tensors) - counters
     return len(needed & here) / max(1, len(needed | here)), top, needed & here, len(here)

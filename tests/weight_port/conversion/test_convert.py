@@ -297,13 +297,14 @@ def test_no_top_leaves_the_classifier_out(fake, same_bits, source: str, to: str)
     same_bits(without_counters(headless), without_counters(wanted))
 
 
-def test_a_backbone_needs_no_top_and_says_so(fake, same_bits) -> None:
+def test_a_backbone_needs_no_word_for_the_classifier_that_it_lacks(fake, same_bits) -> None:
     backbone = fake("torchvision", "resnet18", include_top=False)
     with pytest.raises(weight_port.MismatchError, match=r"missing \(2\).*\n.*fc\.weight") as raised:
-        weight_port.convert(backbone, to="paddle1")
+        weight_port.check(backbone, weight_port.detect(backbone))
     assert "pass --no-top (include_top=False) for the backbone alone" in str(raised.value)
-    converted = weight_port.convert(backbone, to="paddle1", include_top=False)
-    same_bits(converted, fake("paddle1", "resnet18", include_top=False))
+    for free in ({}, {"include_top": False}):
+        converted = weight_port.convert(backbone, to="paddle1", **free)
+        same_bits(converted, fake("paddle1", "resnet18", include_top=False))
 
 
 def test_the_way_out_is_not_shown_where_the_classifier_is_there(fake) -> None:

@@ -109,7 +109,7 @@ def test_a_shards_impossible_name_is_an_error_of_the_index(tmp_path, name: str) 
 def test_an_index_that_names_itself_is_an_error(tmp_path) -> None:
     index = tmp_path / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {"w": index.name}}))
-    with pytest.raises(weight_port.FormatError, match="not a safetensors file"):
+    with pytest.raises(weight_port.FormatError, match="a shard that is safetensors-sharded"):
         weight_port.read(index)
 
 
