@@ -93,8 +93,12 @@ def convert(
     kept = network.others if rest == KEEP else {}
     if to_prefix is None:
         to_prefix = network.prefix if rest == KEEP else ""
-    tensors = placed(converted, to_prefix, kept)
-    return Converted(tensors, converted.architecture, converted.differences, network.notes)
+    return Converted(
+        placed(converted, to_prefix, kept),
+        converted.architecture,
+        converted.differences,
+        network.notes,
+    )
 
 
 def convert_detected(

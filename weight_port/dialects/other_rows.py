@@ -47,7 +47,7 @@ ROWS = (
         "flax", FLAX, ("conv_init", "bn_init"), _FLAX, _FLAX_SHORT, "Dense_0",
         groups.STANDARD, orders=HWIO, padding=_SAME,
         channels="RGB", normalisation=UNIT,
-        verified="its models.py, run in flax 0.12.8: keys of all, outputs of 18 and 50 at 65 pixels",
+        verified="its models.py, run (flax 0.12.8): keys of all, outputs of 18 and 50 at 65 pixels",
     ),
     # github.com/KaimingHe/deep-residual-networks prototxt/; conv1 of depth 50 alone has a bias
     Dialect(
