@@ -367,8 +367,8 @@ def golden(path: Path) -> dict[str, tuple[int, ...]]:
 
 @pytest.mark.parametrize("path", sorted(LIBRARY_KEYS.glob("*/*.txt")), ids=lambda p: p.stem)
 def test_a_librarys_model_has_these_keys_and_shapes(path: Path) -> None:
-    """Of PaddleClas release/2.0 and 2.6.0, PaddleDetection, RT-DETR, MMPretrain, MMSegmentation and
-    Detectron2; torch's counters left out, which frozen batch norms have not."""
+    """Of PaddleClas release/2.0 and 2.6.0, PaddleDetection, RT-DETR, MMPretrain, MMSegmentation,
+    Detectron2 and Flax; torch's counters left out, which frozen batch norms have not."""
     dialect, name = path.parent.name, path.stem
     table = keys.keys(dialect, name)
     real = golden(path)
