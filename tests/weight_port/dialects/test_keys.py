@@ -145,6 +145,11 @@ def test_sample_keys_of_vd_networks(dialect: str) -> None:
     assert set(VD_SAMPLES[dialect].split()) <= set(keys.keys(dialect, deepest(dialect, True)))
 
 
+def test_every_row_says_how_it_was_verified_and_none_by_sample_keys_alone() -> None:
+    said = {row.name: row.verified for row in keys.DIALECTS.values()}
+    assert [name for name, text in said.items() if not text or "sample" in text] == []
+
+
 @pytest.mark.parametrize(("dialect", "name"), EVERY)
 def test_keys_are_one_to_one_with_the_scheme(dialect: str, name: str) -> None:
     row = keys.DIALECTS[dialect]
