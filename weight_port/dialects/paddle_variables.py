@@ -149,16 +149,17 @@ def _candidates(shapes: Sequence[Shape]) -> Iterator[Names]:
     Classes are seen in a matrix alone: a network that ends in a convolution has its row's.
     """
     matrices = [shape for shape in shapes if len(shape) == 2]
-    classes = matrices[-1][1] if matrices else None  # sorted, the classifier's last is the last
     first = {row.tensors: row.name for row in reversed(arch.ARCHITECTURES.values())}
     for name, row in arch.ARCHITECTURES.items():
         if first[row.tensors] != name:  # no tensor tells the two apart: they have one naming
             continue
-        top = bool(matrices) or not row.counts[1]
-        if len(arch.parameters(name, include_top=top)) != len(shapes):
-            continue
-        for what, table in _tables(name, classes, top):
-            yield _sorted(f"{name} {what}", table, shapes)
+        # Sorted, the classifier's last matrix is the last; but a gate's come after fc_0.
+        classes = matrices[0 if row.squeeze else -1][1] if matrices else None
+        tops = (True, False) if row.squeeze else (bool(matrices) or not row.counts[1],)
+        for top in tops:
+            if len(arch.parameters(name, include_top=top)) == len(shapes):
+                for what, table in _tables(name, classes, top):
+                    yield _sorted(f"{name} {what}", table, shapes)
 
 
 def _tables(name: str, classes: int | None, top: bool) -> Iterator[tuple[str, Table]]:
