@@ -17,6 +17,7 @@ import weight_port
 from parity.comparison.weights import compare_tensors
 from parity.run import plan
 from parity.run.follower import Follower
+from parity.run.inputs import check_casts
 from parity.run.plan import Options
 from parity.run.results import FRAMEWORKS, Machine, Report, SectionResult, Subject
 from parity.workers.launch import WORKERS, Worker, available_threads
@@ -120,7 +121,11 @@ def run(
     machine: Machine = Machine(),  # noqa: B008
     say: Say = lambda _: None,
 ) -> Report:
-    """Run and compare. Raises WorkerError where a framework can't run at all."""
+    """Run and compare.
+
+    Raises WorkerError where a framework can't run at all, and UsageError for a precision that would
+    make a weight infinite.
+    """
     threads = available_threads()
     with tempfile.TemporaryDirectory(prefix="resnet-parity-") as name, contextlib.ExitStack() as on:
         folder = Path(name)
@@ -137,6 +142,7 @@ def run(
                     worker.result()
 
         weights = cache(lambda: tensors(subject))
+        check_casts(weights(), subject.images, options.precisions)
         compared = compare_tensors(**weights())  # first: it takes no output to tell files apart
         follower = Follower(roots, weights, subject.images, check, keep=False)
         results = tuple(compare_sections(subject.model, options, follower, say))
