@@ -19,7 +19,6 @@ from parity import records
 from parity.comparison.precision import PRECISIONS
 from parity.comparison.weights import compare_tensors
 from parity.run import plan, run
-from parity.run.follower import Follower
 from parity.run.inputs import UsageError, check_casts
 from parity.run.plan import Options
 from parity.run.results import FRAMEWORKS, Machine, Report, Subject
@@ -246,8 +245,9 @@ def compare(folders: tuple[Path, Path], say: run.Say = lambda _: None) -> Report
         _check_digests(folder, manifest)
     weights = {side: weight_port.read(root / _WEIGHTS) for side, root in roots.items()}
     images = weight_port.read(roots["paddle"] / _INPUTS)["images"]
-    follower = Follower(roots, lambda: weights, images)
-    results = tuple(run.compare_sections(torch["model"], options, follower, say))
+    follower = run.follower(torch["model"], roots, lambda: weights, images)
+    sections = plan.sections(torch["model"], options)
+    results = tuple(run.compare_sections(torch["model"], sections, follower, say))
     devices = dict.fromkeys((torch["device"], paddle["device"]))
     return Report(
         model=torch["model"],
