@@ -16,6 +16,7 @@ import numpy as np
 import weight_port
 from parity.comparison.weights import TensorComparison, compare_tensors
 from parity.pair import plan
+from parity.pair.causes.explain import Evidence, explained
 from parity.pair.matching import weights
 from parity.pair.matching.match import match
 from parity.pair.plan import Layout
@@ -78,13 +79,14 @@ def run(
         folder = Path(name)
         roots = {side: folder / side for side in FRAMEWORKS}
         write_tensors(folder / "inputs.safetensors", inputs)
-        workers: dict[str, Worker] = {}
-        for side in FRAMEWORKS:
-            job = _job(side, settings, inputs, machine, folder, seed)
+
+        def start(side: str, root: Path) -> Worker:
+            job = _job(side, settings, inputs, machine, folder, root, seed)
             python = machine.pythons.get(side) or settings.sides[side].python
             extra = _TF32 if "tf32" in options.precisions else None
-            worker = Worker(WORKERS[side], job, python=python, threads=threads, extra=extra)
-            workers[side] = on.enter_context(worker)
+            return Worker(WORKERS[side], job, python=python, threads=threads, extra=extra)
+
+        workers = {side: on.enter_context(start(side, roots[side])) for side in FRAMEWORKS}
 
         def check() -> None:
             for worker in workers.values():
@@ -101,6 +103,10 @@ def run(
         floating = [name for name, array in inputs.items() if array.dtype.kind == "f"]
         sections = plan.sections(layout, options, floating)
         results = tuple(engine.compare_sections(settings.name, sections, follower, say))
+        frameworks = {side: worker.result() for side, worker in workers.items()}
+        if any(not result.passed and not result.error for result in results):
+            evidence = Evidence(layout, held, inputs, _plans(layout, options, optimizer, roots))
+            results = explained(results, evidence, folder / "again", start, say)
         return Report(
             settings=settings,
             inputs=inputs,
@@ -108,7 +114,7 @@ def run(
             optimizer=optimizer,
             origin=_origin(settings, seed),
             device=machine.device,
-            frameworks={side: worker.result() for side, worker in workers.items()},
+            frameworks=frameworks,
             threads=threads,
             layout=layout,
             results=results,
@@ -122,8 +128,10 @@ def _job(
     inputs: Mapping[str, np.ndarray],
     machine: Machine,
     folder: Path,
+    root: Path,
     seed: int,
 ) -> dict[str, Any]:
+    """A side's job, whose files are to be in ``root``; the inputs are beside the first one's."""
     own = settings.sides[side]
     return {
         "make": own.make,
@@ -132,7 +140,7 @@ def _job(
         "inputs": str(folder / "inputs.safetensors"),
         "arguments": list(inputs),
         "device": machine.device,
-        "folder": str(folder / side),
+        "folder": str(root),
         "turn": str(folder / "turn"),
         "seed": seed,
     }
@@ -180,6 +188,15 @@ def _origin(settings: Settings, seed: int) -> dict[str, str]:
 
 def _start(layout: Layout, options: Options, optimizer: str, roots: Mapping[str, Path]) -> None:
     """Give both workers their plans."""
+    for side, planned in _plans(layout, options, optimizer, roots).items():
+        write_json(roots[side] / PLAN, planned)
+
+
+def _plans(
+    layout: Layout, options: Options, optimizer: str, roots: Mapping[str, Path]
+) -> dict[str, dict[str, Any]]:
+    """Each worker's plan: the tensors that are carried over to it, and its runs."""
+    plans = {}
     for side in FRAMEWORKS:
         runs = plan.runs(side, layout, options, optimizer)
         for each in runs:
@@ -188,7 +205,8 @@ def _start(layout: Layout, options: Options, optimizer: str, roots: Mapping[str,
             each["after"] = each["after"] and str(roots["paddle"] / each["after"])
         carried = roots[side] / "carried.safetensors"
         held = str(carried) if carried.exists() else None
-        write_json(roots[side] / PLAN, {"carried": held, "runs": runs})
+        plans[side] = {"carried": held, "runs": runs}
+    return plans
 
 
 def plain(layout: Layout) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,6 @@ from parity.pair.causes.kernels import ACTIVATIONS, Array
 from parity.pair.causes.layer import Finding
 
 _CALLS = "relu", "relu6", "gelu", "sigmoid", "tanh", "silu", "hardswish", "hardsigmoid"
-_SAMPLE = 4096  # elements at which an expression is tried first
 
 
 @dataclass(frozen=True)
@@ -25,25 +24,46 @@ class Expression:
     """A function of layers' outputs, in words, and its parts."""
 
     words: str
-    activation: str
     terms: frozenset[str]
-    shape: str  # what was done to the axes
-
-    @property
-    def plain(self) -> str:
-        """The words without the activation."""
-        return self.words.partition(" of ")[2] if self.activation else self.words
+    operation: str = ""  # + or *
+    shape: str = ""  # what was done to the axes
+    activation: str = ""
 
 
 def find(
     torch: Array, paddle: Array, mine: Mapping[str, Array], theirs: Mapping[str, Array]
 ) -> Finding | None:
     """Why a value differs: what each side's is. ``mine`` and ``theirs`` are outputs by name."""
+    if related := _related(torch, paddle):
+        return related
     one, other = _expression(torch, mine), _expression(paddle, theirs)
     if one is None or other is None or one == other:
         return None
     sentence = f"in PyTorch it is {one.words}, in Paddle {other.words}"
     return Finding(_cause(one, other), sentence, relative(torch, paddle), 0.0)
+
+
+def _related(torch: Array, paddle: Array) -> Finding | None:
+    """What one value is of the other, element by element: dropped, or a multiple."""
+    if torch.shape != paddle.shape or torch.dtype.kind != "f" or not paddle.any():
+        return None
+    for names, kept, whole in (("PyTorch", torch, paddle), ("Paddle", paddle, torch)):
+        left = (kept != 0) & (whole != 0)
+        if not left.any():
+            continue
+        factor = float(np.median(kept[left] / whole[left]))
+        dropped = 1 - left.sum() / max(1, (whole != 0).sum())
+        multiple = np.where(kept != 0, whole * factor, 0.0)
+        if relative(multiple, kept) > ROUNDING["float64"]:
+            continue
+        difference = relative(torch, paddle)
+        if dropped > 0 and abs(factor * (1 - dropped) - 1) < 0.5:
+            words = f"{names} drops {dropped:.0%} of the values: dropout is left on"
+            return Finding("dropout_on", words, difference, relative(multiple, kept))
+        if dropped == 0:
+            words = f"{names}'s is {factor:.6g} times the other's"
+            return Finding("scaled", words, difference, relative(multiple, kept))
+    return None
 
 
 def _cause(torch: Expression, paddle: Expression) -> str:
@@ -54,6 +74,8 @@ def _cause(torch: Expression, paddle: Expression) -> str:
         return "term_added" if paddle.terms < torch.terms else "other_terms"
     if torch.shape != paddle.shape:
         return "axes"
+    if torch.operation != paddle.operation:
+        return "function"
     if torch.activation == paddle.activation:
         return "function"
     if not torch.activation:
@@ -79,8 +101,7 @@ def _expressions(value: Array, sources: Mapping[str, Array]) -> Iterator[tuple[E
                 continue
             for name, function in _functions(output, value):
                 words = f"{name} of {expression.words}"
-                applied = Expression(words, name, expression.terms, expression.shape)
-                yield applied, function(output)
+                yield replace(expression, words=words, activation=name), function(output)
 
 
 def _functions(x: Array, value: Array) -> Iterator[tuple[str, Callable[[Array], Array]]]:
@@ -101,12 +122,12 @@ def _plain(value: Array, sources: Mapping[str, Array]) -> Iterator[tuple[Express
         if array.size == value.size:
             for shape, turned in _turned(array, value.shape):
                 words = f"{name}{' ' + shape if shape else ''}"
-                yield Expression(words, "", frozenset({name}), shape), turned
+                yield Expression(words, frozenset({name}), shape=shape), turned
     fitting = {n: a for n, a in latest.items() if a.dtype.kind == "f" and _fits(a, value)}
     for (a, x), (b, y) in itertools.combinations(fitting.items(), 2):
         if np.broadcast_shapes(x.shape, y.shape) == value.shape:
-            yield Expression(f"{a} + {b}", "", frozenset({a, b}), ""), x + y
-            yield Expression(f"{a} * {b}", "*", frozenset({a, b}), ""), x * y
+            yield Expression(f"{b} + {a}", frozenset({a, b}), "+"), x + y
+            yield Expression(f"{b} * {a}", frozenset({a, b}), "*"), x * y
 
 
 def _fits(array: Array, value: Array) -> bool:

@@ -140,6 +140,25 @@ def log_softmax(x: Sequence[Array], tensors: Tensors, settings: Settings) -> Arr
     return np.asarray(np.log(softmax(x, tensors, settings)))
 
 
+def attention(x: Sequence[Array], tensors: Tensors, settings: Settings) -> Array:
+    """Of heads side by side, over (N, L, E), without a mask."""
+    if len(x) != 3 or any(one.ndim != 3 for one in x):
+        raise NotKnown("attention with a mask")
+
+    def projected(name: str, array: Array) -> Array:
+        rows: Array = array @ tensors[f"{name}.weight"]
+        rows = rows + tensors.get(f"{name}.bias", 0.0)
+        heads = rows.reshape(*rows.shape[:2], settings["heads"], -1)
+        return heads.transpose(0, 2, 1, 3)
+
+    q, k, v = (projected(f"{n}_proj", array) for n, array in zip("qkv", x, strict=True))
+    scores = q @ k.transpose(0, 1, 3, 2) / math.sqrt(q.shape[-1])
+    mixed = softmax([scores], {}, {"axis": -1}) @ v
+    joined = mixed.transpose(0, 2, 1, 3).reshape(*x[0].shape[:2], -1)
+    result: Array = joined @ tensors["out_proj.weight"] + tensors.get("out_proj.bias", 0.0)
+    return result
+
+
 # -- windows
 
 
@@ -246,6 +265,7 @@ def activation(name: str) -> Kernel:
 KERNELS: dict[str, Kernel] = {
     "linear": linear,
     "embedding": embedding,
+    "attention": attention,
     "batch_norm": batch_norm,
     "layer_norm": layer_norm,
     "group_norm": group_norm,

@@ -49,7 +49,7 @@ class Watch:
             self._open.append(name)
             if name and self._keep is not None:
                 self._write(self._keep, name, (args, kwargs))
-            if numbers := self._run["into"].get(call_name(path, number)):
+            if name and (numbers := self._run["into"].get(call_name(path, number))):
                 self._write(self._save, f"{INTO}{name}", (args, kwargs), numbers)
             return self._fed(name, (args, kwargs)) if name and self._run["feed"] else None
 
