@@ -113,7 +113,7 @@ _SIXTH = float(np.float32(0.1666667))
 ACTIVATIONS: dict[str, Callable[[Array, Settings], Array]] = {
     "relu": lambda x, s: np.maximum(x, 0),
     "relu6": lambda x, s: np.clip(x, 0, 6),
-    "leaky_relu": lambda x, s: np.where(x > 0, x, x * float(np.float32(s.get("slope", 0.01)))),
+    "leaky_relu": lambda x, s: np.where(x > 0, x, x * s.get("slope", 0.01)),
     "gelu": _gelu,
     "sigmoid": lambda x, s: sigmoid(x),
     "tanh": lambda x, s: np.tanh(x),

@@ -82,12 +82,14 @@ def normalised(kind: str, framework: str, settings: Mapping[str, Any]) -> dict[s
     result = dict(settings)
     if kind == "batch_norm" and framework == "torch" and result.get("momentum") is not None:
         result["momentum"] = 1 - result["momentum"]
+    if result.get("momentum") is not None:
+        result["momentum"] = as_float32(result["momentum"])
     if kind == "avg_pool" and framework == "torch":
         result["exclusive"] = not result["exclusive"]
     if kind in ("max_pool", "avg_pool"):
         result["stride"] = result["stride"] or result["kernel"]
     if kind == "gelu":
-        result["approximate"] = result["approximate"] in ("tanh", True)
+        result["approximate"] = "tanh" if result["approximate"] in ("tanh", True) else "none"
     if "epsilon" in result:
         result["epsilon"] = as_float32(result["epsilon"])
     if kind == "embedding":
@@ -151,7 +153,8 @@ def _guesses(torch: Half, paddle: Half, others: Mapping[str, Array]) -> Iterator
 
 
 def _words(name: str, torch: Any, paddle: Any) -> str:
-    return f"its {name.replace('_', ' ')} is {torch} in PyTorch and {paddle} in Paddle"
+    one, other = (f"{value:g}" if isinstance(value, float) else value for value in (torch, paddle))
+    return f"its {name.replace('_', ' ')} is {one} in PyTorch and {other} in Paddle"
 
 
 def _kind(half: Half) -> str:

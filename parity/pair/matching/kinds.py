@@ -37,7 +37,7 @@ _CONV = {
     "padding_mode": ("padding_mode", "_padding_mode"),
 }
 _WINDOW = {
-    "kernel": ("kernel_size", "ksize"),
+    "kernel": ("kernel_size", "ksize kernel_size"),  # the latter in one dimension
     "stride": ("stride", "stride"),
     "padding": ("padding", "padding"),
     "ceil_mode": ("ceil_mode", "ceil_mode"),
@@ -150,8 +150,11 @@ def kind_of(module: object, framework: str) -> Kind | None:
 def settings_of(module: object, kind: Kind, framework: str) -> dict[str, object]:
     """A module's settings under the table's names, as plain data."""
     index = 0 if framework == "torch" else 1
-    held = {name: getattr(module, names[index], None) for name, names in kind.settings.items()}
-    return {name: _plain(value) for name, value in held.items()}
+    held = {}
+    for name, attributes in kind.settings.items():
+        values = (getattr(module, one, None) for one in attributes[index].split())
+        held[name] = _plain(next((value for value in values if value is not None), None))
+    return held
 
 
 def _plain(value: object) -> object:
