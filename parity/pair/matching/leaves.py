@@ -155,13 +155,17 @@ def align(
 def crossed(
     torch: Sequence[Leaf], paddle: Sequence[Leaf], pairs: Sequence[tuple[int, int]]
 ) -> Iterator[tuple[int, int]]:
-    """Pairs of what the alignment left: of one kind, shape and tensors, and the only such ones."""
+    """Pairs of what the alignment left: of one kind, shape and tensors, and the only such ones.
+
+    Layers without tensors are left out: of two ReLUs at other places none is the other, where each
+    side has one of them as a function.
+    """
     taken = [set(places) for places in zip(*pairs, strict=True)] or [set(), set()]
     left = [
         [place for place in range(len(side)) if place not in used]
         for side, used in zip((torch, paddle), taken, strict=True)
     ]
-    for i in left[0]:
+    for i in (place for place in left[0] if torch[place].tensors):
         fits = [j for j in left[1] if _alike(torch[i], paddle[j])]
         back = [k for k in left[0] if fits and _alike(torch[k], paddle[fits[0]])]
         if len(fits) == 1 and len(back) == 1:
