@@ -61,11 +61,6 @@ function summary() {
   return `PyTorch and PaddlePaddle differ in ${different.length} of ${total}.${where}${rest}`;
 }
 
-/** A pair's inputs: x float32 2 × 3 × 224 × 224. */
-function inputWords() {
-  return Object.entries(record.inputs).map(([name, { dtype, shape }]) => `${name} ${dtype} ${shape.join(" × ")}`).join("; ");
-}
-
 function showHead() {
   const { model, verdict, images = [], frameworks = {}, device, threads, context = {} } = record;
   const version = ({ version = "–", gpu } = {}) => (gpu ? `${version}, ${inOneLine({ gpu })}` : version);
@@ -75,7 +70,7 @@ function showHead() {
   $("verdict").append(element("span", { "aria-hidden": "true" }, look(verdict)[1]), verdict);
   $("summary").append(summary());
   const pairs = [
-    record.inputs ? ["Inputs", inputWords()] : ["Images", `${images[0] ?? "–"} of ${images.slice(1).join(" × ")}`],
+    ["Images", `${images[0] ?? "–"} of ${images.slice(1).join(" × ")}`],
     ["Weights", weightNames()],
     ["PyTorch", version(frameworks.torch)],
     ["PaddlePaddle", version(frameworks.paddle)],
@@ -379,38 +374,20 @@ function showMeaning() {
     ["Accumulated and own", "In forward sections a layer gets its own framework's input, so errors accumulate; in isolated sections it gets the reference's input, and the error is its own."],
     ["Histograms and quantiles", `Of single elements' differences in ulps${sample}.`],
     ["Explained", "A known difference between the frameworks that was computed exactly and taken out before comparing; what it was before stands with it."],
-    known(epsilon) && ["Batch norm's epsilon", `Paddle stores it as a float32, ${Number(epsilon).toExponential()}; PyTorch ran with the same.${moved}`],
-    record.matching && ["Matched layers", "Two executions are aligned by kind of layer, shapes and order. “torch = paddle” names a layer of both; “into” one, what a function made for it; the confidence is the share of the evidence that speaks for the match."],
-  ].filter(Boolean).map((pair) => element("div", {}, ...terms([pair]))));
-}
-
-/** What of a pair was matched, how surely, and what was not. */
-function matchingCards() {
-  if (!record.matching) return {};
-  const { layers, unmatched, weights, unmapped } = record.matching;
-  const doubtful = layers.filter(({ confidence }) => confidence < 0.75).map(({ name, confidence }) => `${name} (${confidence})`);
-  const left = (names) => names.join(", ") || "none";
-  return { Matching: facts({
-    layers: layers.length, tensors: weights.length, doubtful: left(doubtful),
-    "PyTorch's layers without a match": left(unmatched.torch), "PaddlePaddle's layers without a match": left(unmatched.paddle),
-    "PyTorch's tensors without a match": left(unmapped.torch), "PaddlePaddle's tensors without a match": left(unmapped.paddle),
-  }) };
+    ["Batch norm's epsilon", `Paddle stores it as a float32, ${Number(epsilon).toExponential()}; PyTorch ran with the same.${moved}`],
+  ].map((pair) => element("div", {}, ...terms([pair]))));
 }
 
 function showEnvironment() {
   const { context = {}, frameworks = {}, weights = {} } = record;
   const { date, commit, system, environment } = context;
   const { model, device, threads, images, images_sha256, options } = record;
-  const given = record.inputs
-    ? { inputs: inputWords(), "inputs' SHA-256": record.inputs_sha256 }
-    : { images: images?.join(" × "), "images' SHA-256": images_sha256 };
   const side = (name) => facts({ version: frameworks[name]?.version, gpu: frameworks[name]?.gpu, weights: weights[name], ...frameworks[name]?.switches });
   const id = commit && commit.id + (commit.dirty ? ", with changes" : "");
   const cards = {
-    Run: facts({ model, date, commit: id, device, threads, ...given, ...options }),
+    Run: facts({ model, date, commit: id, device, threads, images: images?.join(" × "), "images' SHA-256": images_sha256, ...options }),
     PyTorch: side("torch"),
     PaddlePaddle: side("paddle"),
-    ...matchingCards(),
     System: facts(system),
     "Environment variables": facts(environment),
   };
