@@ -1,13 +1,13 @@
-"""The README's tables and picture, from the committed records: ``python -m benchmarks.readme``.
+"""The tables and picture of README and docs, from the records: ``python -m benchmarks.readme``.
 
-``--check`` writes nothing and exits 1 where the README or the picture is stale.
+``--check`` writes nothing and exits 1 where a page or the picture is stale.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -157,15 +157,28 @@ BLOCKS: dict[str, Callable[[], str]] = {
 }
 
 
+_BLOCK = re.compile(r"(<!-- ([a-z-]+) -->\n)(.*?)(<!-- /\2 -->)", re.DOTALL)
+
+
+def pages() -> list[Path]:
+    """The files whose blocks are made here: README in both languages, and all of docs."""
+    return sorted([*ROOT.glob("README*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
 def render(text: str) -> str:
-    """``text`` with what stands between ``<!-- name -->`` and ``<!-- /name -->`` made anew."""
-    for name, block in BLOCKS.items():
-        marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        if not marks.search(text):
-            raise ValueError(f"README.md has no block <!-- {name} --> … <!-- /{name} -->")
-        made = block()
-        text = marks.sub(lambda m, made=made: f"{m[1]}{made}\n{m[2]}", text)  # type: ignore[misc]
-    return text
+    """``text`` with what stands between ``<!-- name -->`` and ``<!-- /name -->`` made anew.
+
+    Raises ``ValueError`` for a mark that has no other half or a name that is not in ``BLOCKS``.
+    """
+    marks, blocks = re.findall(r"<!-- /?([a-z-]+) -->", text), _BLOCK.findall(text)
+    if len(marks) != 2 * len(blocks) or not set(marks) <= set(BLOCKS):
+        raise ValueError(f"blocks <!-- name --> … <!-- /name --> of {sorted(BLOCKS)}, not {marks}")
+    return _BLOCK.sub(lambda block: f"{block[1]}{BLOCKS[block[2]]()}\n{block[4]}", text)
+
+
+def unused(texts: Iterable[str]) -> set[str]:
+    """The blocks that no page shows: a record would be kept for nobody."""
+    return set(BLOCKS) - {block[1] for text in texts for block in _BLOCK.findall(text)}
 
 
 def stale_pictures() -> list[Path]:
@@ -176,17 +189,18 @@ def stale_pictures() -> list[Path]:
 
 def main() -> int:
     """Run the command; returns its exit status."""
-    path = ROOT / "README.md"
-    old = path.read_text()
-    new = render(old)
-    old_pictures = stale_pictures()
+    old = {path: path.read_text() for path in pages()}
+    new = {path: render(text) for path, text in old.items()}
+    stale = [path for path in old if old[path] != new[path]]
+    pictures_to_draw = stale_pictures()
     if "--check" in sys.argv[1:]:
-        stale = [file.name for file in ([path] if new != old else []) + old_pictures]
-        print(f"{', '.join(stale)}: stale, run `make readme`" if stale else "all is up to date")
-        return int(bool(stale))
-    for picture in old_pictures:
+        names = [file.name for file in stale + pictures_to_draw]
+        print(f"{', '.join(names)}: stale, run `make readme`" if names else "all is up to date")
+        return int(bool(names))
+    for picture in pictures_to_draw:
         pictures.draw(read(SPEED), PICTURES[picture], picture, force=True)
-    path.write_text(new)
+    for path in stale:
+        path.write_text(new[path])
     return 0
 
 

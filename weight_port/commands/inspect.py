@@ -20,6 +20,7 @@ from weight_port.formats.files import Checkpoint, open_checkpoint
 from weight_port.terminal import say, say_json, size
 
 _OTHER = "other"
+_WIDEST = 60  # characters that a column of names is padded to: one long name widens no other line
 
 
 def run(args: argparse.Namespace) -> int:
@@ -154,9 +155,10 @@ def _leaf(array: np.ndarray, with_figures: bool) -> dict[str, Any]:
 
 def _print_stage(stage: str, tensors: dict[str, dict[str, Any]]) -> None:
     say(f"\n{one_line(stage)} ({len(tensors)} tensors)")
-    width = max(map(len, tensors))
-    for key, leaf in tensors.items():
-        text = f"  {key:<{width}}  {leaf['dtype']:<8} {leaf['shape']!s:<20}"
+    names = [one_line(key) for key in tensors]
+    width = min(max(map(len, names)), _WIDEST)
+    for name, leaf in zip(names, tensors.values(), strict=True):
+        text = f"  {name:<{width}}  {leaf['dtype']:<8} {leaf['shape']!s:<20}"
         if "mean" in leaf:
             text += (
                 f" {leaf['minimum']:.4g} to {leaf['maximum']:.4g},"
@@ -164,4 +166,4 @@ def _print_stage(stage: str, tensors: dict[str, dict[str, Any]]) -> None:
             )
             if leaf["nans"] or leaf["infinities"]:
                 text += f", {leaf['nans']} NaN, {leaf['infinities']} infinite"
-        say(one_line(text.rstrip()))
+        say(text.rstrip())

@@ -16,7 +16,8 @@ from weight_port.formats import table
 from weight_port.formats.contents import Contents, Tensors
 from weight_port.formats.locate import locate
 from weight_port.formats.table import SUFFIXES, WRITABLE, Format
-from weight_port.storage.disk import new_file, new_folder
+from weight_port.storage.disk import new_file
+from weight_port.storage.folders import new_folder
 from weight_port.storage.sources import File, Folder, disk_folder
 
 if TYPE_CHECKING:
@@ -36,8 +37,10 @@ _MODULES = {
     table.PDIPARAMS: "pdiparams",
     table.SAFETENSORS: "safetensors",
     table.SHARDED: "sharded",
+    table.SHARDED_TORCH: "sharded",
     table.PTH: "pth",
     table.NPZ: "npz",
+    table.ONNX: "other_frameworks.onnx",
 }
 
 

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from weight_port.errors import shown
-from weight_port.formats.contents import NESTED
 from weight_port.pickles.values import kind_of
 
 # Where training loops put weights, the usual first; of these the first that is there is taken.
 KEYS = (
-    *NESTED,
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "net",
     "model_state",
     "network",
     "weight",
@@ -76,7 +78,13 @@ def left_out(state: Any, is_tensor: IsTensor) -> tuple[str, ...]:
     """A note on what is no tensor in a dict of tensors."""
     if not isinstance(state, dict):
         return ()
-    others = [_about(key, item, is_tensor) for key, item in state.items() if not is_tensor(item)]
+    return no_tensors(
+        [_about(key, item, is_tensor) for key, item in state.items() if not is_tensor(item)]
+    )
+
+
+def no_tensors(others: list[str]) -> tuple[str, ...]:
+    """A note on what stands beside tensors and is none, each with its kind; none for nothing."""
     return (f"left out {len(others)} that are no tensors: {_some(others)}",) if others else ()
 
 
@@ -87,7 +95,15 @@ def _some(items: list[str]) -> str:
 
 
 def _about(key: Any, item: Any, is_tensor: IsTensor) -> str:
-    name = shown(key) if isinstance(key, str) else str(key)[:20]
     if isinstance(item, dict) and (count := _tensors(item, is_tensor)):
-        return f"{name} ({count} tensors)"
-    return f"{name} ({'tensor' if is_tensor(item) else kind_of(item)})"
+        return f"{_name(key)} ({count} tensors)"
+    return f"{_name(key)} (tensor)" if is_tensor(item) else named(key, item)
+
+
+def named(key: Any, item: Any) -> str:
+    """What is no tensor, for a note: its key and its kind."""
+    return f"{_name(key)} ({kind_of(item)})"
+
+
+def _name(key: Any) -> str:
+    return shown(key) if isinstance(key, str) else str(key)[:20]

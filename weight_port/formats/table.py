@@ -41,6 +41,12 @@ SHARDED = Format(
     "model.safetensors.index.json and the shards beside it",
     written=False,
 )
+SHARDED_TORCH = Format(
+    "pth-sharded",
+    (".bin.index.json", ".pth.index.json", ".pt.index.json"),
+    "pytorch_model.bin.index.json and the shards beside it",
+    written=False,
+)
 PTH = Format(
     "pth",
     (".pth", ".pt"),
@@ -51,9 +57,28 @@ NPZ = Format(
     (".npz",),
     "numpy.savez, and numpy.savez_compressed within bounds; written uncompressed",
 )
+ONNX = Format(
+    "onnx",
+    (".onnx",),
+    "initializers and constants, with the data beside the model; folded batch norms are said",
+    written=False,
+)
 FORMATS = {
-    row.name: row for row in (PADDLE1_FOLDER, PDPARAMS, PDIPARAMS, SAFETENSORS, SHARDED, PTH, NPZ)
+    row.name: row
+    for row in (
+        *(PADDLE1_FOLDER, PDPARAMS, PDIPARAMS, SAFETENSORS, SHARDED, SHARDED_TORCH, PTH, NPZ),
+        *(ONNX,),
+    )
 }
+INDEXES = (*SHARDED.suffixes, *SHARDED_TORCH.suffixes)
+# The weights in a folder of Hugging Face's, in the order in which transformers looks for them
+# (modeling_utils.py, _get_resolved_checkpoint_files): they are the same network in each.
+HUGGING_FACE = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
 SUFFIXES = {suffix: row for row in FORMATS.values() for suffix in row.suffixes}
 WRITABLE = {suffix: row for suffix, row in SUFFIXES.items() if row.written}
 
@@ -83,8 +108,8 @@ def by_content(head: bytes, name: str) -> Format | None:
         first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
         return NPZ if first.endswith(b".npy") else PTH
     # Editors on Windows put a byte-order mark before it.
-    if head.removeprefix(BOM)[:1] == b"{" and name.endswith(SHARDED.suffixes):
-        return SHARDED
+    if head.removeprefix(BOM)[:1] == b"{" and name.endswith(INDEXES):
+        return by_name(name)
     # A record of version 0 without LoD levels, then the length and the tag of its description.
     if len(head) > 20 and head[:16] == bytes(16) and head[20:21] == b"\x08":
         return PDIPARAMS
@@ -94,4 +119,7 @@ def by_content(head: bytes, name: str) -> Format | None:
         return PTH
     if (head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05") or head.startswith(_OLD_DICTS):
         return PDPARAMS
+    # Messages have no magic number: a model's first field is its ir_version.
+    if name.endswith(ONNX.suffixes) and head[:1] == b"\x08":
+        return ONNX
     return None

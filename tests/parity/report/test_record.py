@@ -166,7 +166,7 @@ def manifest() -> dict[str, Any]:
             "precisions": ["float64"], "modes": ["eval"], "isolate": False, "backward": False,
             "steps": 0,
         },
-        "threads": 2, "said": DESCRIPTION, "digests": {"a/b": 64 * "0"},
+        "threads": 2, "said": dict(DESCRIPTION), "digests": {"a/b": 64 * "0"},
     }  # fmt: skip
 
 
