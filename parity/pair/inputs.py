@@ -43,7 +43,8 @@ def arrays(given: Mapping[str, str], folder: Path, seed: int) -> Arrays:
 def _input(
     name: str, form: str, folder: Path, random: np.random.Generator
 ) -> Iterator[tuple[str, np.ndarray]]:
-    if match := _DRAWN.fullmatch(form):
+    match = _DRAWN.fullmatch(form)
+    if match and not (folder / match[1]).is_dir():  # photos[224] is a folder's
         yield name, _drawn(name, match, random)
         return
     path = folder / form
@@ -76,14 +77,10 @@ def _drawn(name: str, match: re.Match[str], random: np.random.Generator) -> np.n
 
 def _read(name: str, path: Path) -> Iterator[tuple[str, np.ndarray]]:
     try:
-        content = np.load(path, allow_pickle=False)
+        with open(path, "rb") as stream:  # NumPy leaves one that it opens itself open on errors
+            content = np.load(stream, allow_pickle=False)
+            if isinstance(content, np.ndarray):
+                return iter([(name, content)])
+            return iter([(key, content[key]) for key in content.files])
     except (OSError, ValueError, BadZipFile, EOFError) as error:
         raise UsageError(f"input {name}: {path}: can't be read: {error}") from None
-    if isinstance(content, np.ndarray):
-        yield name, content
-        return
-    with content:
-        try:
-            yield from [(key, content[key]) for key in content.files]
-        except (ValueError, BadZipFile, EOFError) as error:
-            raise UsageError(f"input {name}: {path}: can't be read: {error}") from None

@@ -53,7 +53,7 @@ class Layout:
             a, b = self.torch["calls"][match.torch], self.paddle["calls"][match.paddle]
             if b["leaf"] and len(a["inputs"]) == len(b["inputs"]):
                 pairs = enumerate(zip(a["from"], b["from"], strict=True))
-                made = [n for n, (x, y) in pairs if x is None or partner.get(x) != y]
+                made = [n for n, (x, y) in pairs if None in (x, y) or partner.get(x) != y]
                 between[match.paddle] = made
         return between
 

@@ -35,11 +35,15 @@ def _matching(matching: Record, every: bool) -> list[str]:
     layers = matching["layers"]
     doubtful = [row for row in layers if row["confidence"] < _DOUBTFUL]
     least = min((row["confidence"] for row in layers), default=0.0)
+    alike = (
+        "PyTorch ran with what Paddle stores: epsilons and momenta of norms as float32, the slope "
+        "of a hardsigmoid, in float64 the gradients of average pools"
+    )
     summary = (
         f"layers: {len(layers)} matched, {len(matching['weights'])} tensors; least confidence "
         f'{least:.2f}; a function between layers is seen in what it gives the next one, its "into"'
     )
-    lines = [summary]
+    lines = [summary, alike]
     shown = layers if every else doubtful
     rows = [
         [row["torch"], row["paddle"], row["type"], f"{row['confidence']:.2f}",

@@ -1,14 +1,15 @@
 """Leaves, the calls that ran no other module: aligned as two texts are, by a score.
 
-The score is of the kind of layer, the shape of the output, the shapes of the tensors, the name;
-names that the user gives overrule. What is left is matched out of order where only one candidate
-fits, as for a shortcut that one side computes before the branch and the other after.
+The score is of the kind of layer, the shape of the output, the shapes of the tensors, their values,
+the name; names that the user gives overrule. What is left is matched out of order where only one
+candidate fits, as for a shortcut that one side computes before the branch and the other after.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from parity.pair.matching import kinds
@@ -16,6 +17,7 @@ from parity.pair.matching import kinds
 Call = Mapping[str, Any]
 _GAP = -0.5  # the score of a leaf that has no partner
 _NEVER = -1e9
+_VALUES = 6.0  # for the same values in both layers' tensors
 # What speaks for a match, and how much of it all that is; the confidence is the sum.
 EVIDENCE = {"kind": 0.25, "output's shape": 0.2, "tensors' shapes": 0.25, "order": 0.2, "name": 0.1}
 
@@ -38,15 +40,18 @@ def _kind_row(call: Call) -> kinds.Kind | None:
     return kinds.BY_NAME.get(call["kind"])
 
 
-def tensors_of(call: Call, tensors: Sequence[Mapping[str, Any]]) -> list[list[int]]:
-    """The shapes of a call's own tensors, sorted, each as its sides in order of size.
-
-    Sorted sides are the same for a weight and its transpose.
-    """
+def _owned(call: Call, tensors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """A call's own tensors, those of the modules inside too where it counts as one."""
     path, inside = call["path"], call["path"] + "."
-    owned = (row for row in tensors if row["path"] == path or
-             (call["whole"] and row["path"].startswith(inside)))  # fmt: skip
-    return sorted(sorted(row["shape"]) for row in owned)
+    return [row for row in tensors if row["path"] == path or
+            (call["whole"] and row["path"].startswith(inside))]  # fmt: skip
+
+
+def _leaf(number: int, call: Call, tensors: Sequence[Mapping[str, Any]]) -> Leaf:
+    owned = _owned(call, tensors)
+    # Sorted sides are the same for a weight and its transpose.
+    shapes = sorted(tuple(sorted(row["shape"])) for row in owned)
+    return Leaf(number, call, tuple(shapes), sum(row["sum"] for row in owned) % 2**64)
 
 
 def _volume(shapes: Sequence[Sequence[int]]) -> int:
@@ -66,8 +71,9 @@ class Leaf:
     number: int  # in the trace
     call: Call
     tensors: tuple[tuple[int, ...], ...]
+    sum: int  # of their bit patterns, equal for equal values in any layout; 0 without tensors
 
-    @property
+    @cached_property
     def signature(self) -> tuple[Any, ...]:
         last = self.call["path"].rpartition(".")[2]
         shapes = tuple(map(tuple, shapes_of(self.call)))
@@ -76,7 +82,7 @@ class Leaf:
 
 def leaves_of(trace: Mapping[str, Any]) -> list[Leaf]:
     return [
-        Leaf(number, call, tuple(map(tuple, tensors_of(call, trace["tensors"]))))
+        _leaf(number, call, trace["tensors"])
         for number, call in enumerate(trace["calls"])
         if call["leaf"] and call["kind"] not in kinds.IDLE
     ]
@@ -114,6 +120,11 @@ def same_tensors(a: Leaf, b: Leaf) -> bool:
     return a.tensors == b.tensors
 
 
+def same_values(a: Leaf, b: Leaf) -> bool:
+    """Whether both hold the same values: the weights were ported from one to the other."""
+    return bool(a.tensors) and a.sum == b.sum and same_tensors(a, b)
+
+
 def _last(leaf: Leaf) -> str:
     return str(leaf.call["path"].rpartition(".")[2])
 
@@ -124,6 +135,7 @@ def align(
     """Pairs of places in the two lists, in order: the alignment of the highest score."""
     inverse = {b: a for a, b in names.items()}
     scores: dict[tuple[Any, Any], float] = {}
+    values = [{leaf.sum for leaf in side if leaf.tensors} for side in (torch, paddle)]
 
     def score(a: Leaf, b: Leaf) -> float:
         if a.call["path"] in names or b.call["path"] in inverse:
@@ -131,7 +143,10 @@ def align(
         key = a.signature, b.signature
         if key not in scores:
             scores[key] = _score(a, b)
-        return scores[key]
+        if same_values(a, b):
+            return scores[key] + _VALUES
+        # Weights that another layer has as they are are that layer's.
+        return scores[key] - _VALUES * (a.sum in values[1] or b.sum in values[0])
 
     rows, columns = len(torch), len(paddle)
     best = [[_GAP * (i + j) for j in range(columns + 1)] for i in range(rows + 1)]
@@ -166,6 +181,10 @@ def crossed(
         for side, used in zip((torch, paddle), taken, strict=True)
     ]
     for i in (place for place in left[0] if torch[place].tensors):
+        same = [j for j in left[1] if same_values(torch[i], paddle[j])]
+        if len(same) == 1:
+            yield i, same[0]
+            continue
         fits = [j for j in left[1] if _alike(torch[i], paddle[j])]
         back = [k for k in left[0] if fits and _alike(torch[k], paddle[fits[0]])]
         if len(fits) == 1 and len(back) == 1:
@@ -188,4 +207,6 @@ def evidence_of(a: Leaf, b: Leaf, in_order: bool) -> tuple[float, tuple[str, ...
     if not a.tensors and not b.tensors:
         del applicable["tensors' shapes"]
     found = tuple(name for name in applicable if holds[name])
+    if same_values(a, b):
+        return 1.0, (*found, "tensors' values")
     return sum(EVIDENCE[name] for name in found) / sum(applicable.values()), found

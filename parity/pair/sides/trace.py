@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from parity.pair.matching import kinds
 from parity.pair.sides import nests
 from parity.pair.sides.side import Side
@@ -104,11 +106,21 @@ def _owned(side: Side) -> list[dict[str, Any]]:
     for path, module in side.modules():
         for role, tensor in side.own_tensors(module):
             if (key := keys.pop(id(tensor), None)) is not None:
-                if side.to_array(tensor).dtype.kind in "iub":  # a counter or an index
+                array = side.to_array(tensor)
+                if array.dtype.kind in "iub":  # a counter or an index
                     continue
-                row = {"key": key, "role": role, "shape": list(tensor.shape)}
+                row = {"key": key, "role": role, "shape": list(tensor.shape), "sum": bit_sum(array)}
                 rows.append({**row, **_module_facts(side, path, module)})
     return rows
+
+
+def bit_sum(array: np.ndarray) -> int:
+    """The sum of the bit patterns of an array's values, modulo 2^64.
+
+    It is exact, and the same for a transpose and for a tensor that is cut into parts.
+    """
+    bits = np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}")
+    return int(bits.sum(dtype=np.uint64))
 
 
 def traced(side: Side) -> dict[str, Any]:

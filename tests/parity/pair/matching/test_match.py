@@ -21,8 +21,12 @@ ROLES = {
 }  # fmt: skip
 
 
-def trace(side: str, *layers: str) -> dict[str, Any]:
-    """A chain of layers, each ``path:kind`` or ``path:kind:width`` of its output."""
+def trace(side: str, *layers: str, sums: dict[str, int] | None = None) -> dict[str, Any]:
+    """A chain of layers, each ``path:kind`` or ``path:kind:width`` of its output.
+
+    ``sums`` of the bit patterns of a layer's tensors; without them they all differ.
+    """
+    sums = sums or {layer.partition(":")[0]: hash((side, layer)) for layer in layers}
     calls, tensors = [], []
     for number, layer in enumerate(layers):
         path, kind, *width = layer.split(":")
@@ -36,7 +40,7 @@ def trace(side: str, *layers: str) -> dict[str, Any]:
             ROLES.get(kind, ([], []))[side == "paddle"], SHAPES.get(kind, []), strict=True
         ):
             tensors.append({"key": f"{path}.{role}", "role": role, "shape": sides,
-                            "path": path, "kind": kind})  # fmt: skip
+                            "path": path, "kind": kind, "sum": sums.get(path, 0)})  # fmt: skip
     outputs = [["", calls[-1]["outputs"][0][1], "float32"]]
     return {"calls": calls, "tensors": tensors, "outputs": outputs, "made": [len(calls) - 1]}
 
@@ -91,6 +95,17 @@ def test_names_overrule_and_are_checked() -> None:
     for names in ({"q": "y"}, {"a": "q"}):
         with pytest.raises(UsageError, match="'q' is no module of"):
             match(*sides, names)
+
+
+def test_values_tell_branches_apart_that_run_in_another_order() -> None:
+    """Two linear layers of one shape, of which each side runs another first."""
+    one = trace("torch", "a:linear", "b:linear", sums={"a": 1, "b": 2})
+    other = trace("paddle", "x:linear", "y:linear", sums={"x": 2, "y": 1})
+    assert sorted(matched(one, other)) == [("a", "y"), ("b", "x")]
+    found = match(one, other, {}).matches
+    assert all(m.confidence == 1.0 and m.evidence[-1] == "tensors' values" for m in found)
+    wrong = trace("paddle", "x:linear", "y:linear", sums={"x": 3, "y": 4})
+    assert matched(one, wrong) == [("a", "x"), ("b", "y")]  # as they ran
 
 
 def test_confidence_falls_with_the_evidence() -> None:
