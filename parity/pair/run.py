@@ -152,9 +152,20 @@ def _layout(settings: Settings, roots: Mapping[str, Path], check: Callable[[], N
     for side, trace in traces.items():
         if trace["error"]:
             raise UsageError(f"{side}'s side: {trace['error']}")
-    matching = match(traces["torch"], traces["paddle"], settings.names)
+    names = {**_implied(traces, settings.weights), **settings.names}
+    matching = match(traces["torch"], traces["paddle"], names)
     entries = weights.weight_map(traces["torch"], traces["paddle"], matching, settings.weights)
     return Layout(traces["torch"], traces["paddle"], matching, entries)
+
+
+def _implied(traces: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
+    """The layers that a map of weights says belong together: those that own the tensors."""
+    ran = {side: {call["path"] for call in trace["calls"] if call["leaf"]}
+           for side, trace in traces.items()}  # fmt: skip
+    owner = {side: {row["key"]: row["path"] for row in trace["tensors"] if row["path"] in ran[side]}
+             for side, trace in traces.items()}  # fmt: skip
+    pairs = ((owner["torch"].get(a), owner["paddle"].get(b)) for a, b in given.items())
+    return {a: b for a, b in pairs if a and b}
 
 
 def _weights(settings: Settings, layout: Layout, roots: Mapping[str, Path]) -> dict[str, Arrays]:

@@ -60,3 +60,19 @@ class Encoder(nn.Layer):
     def forward(self, inputs: dict[str, paddle.Tensor]) -> paddle.Tensor:
         x = inputs["x"] + inputs["position"]
         return self.blocks(paddle.concat([self.cls.expand([len(x), 1, 8]), x], 1))
+
+
+def bare_linear() -> nn.Layer:
+    return nn.Linear(7, 3)
+
+
+def bare_lstm() -> nn.Layer:
+    return nn.LSTM(4, 3)
+
+
+def bare_function() -> nn.Layer:
+    class Doubled(nn.Layer):
+        def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+            return x + x
+
+    return Doubled()

@@ -80,3 +80,19 @@ def no_module() -> int:
 
 def failing() -> nn.Module:
     raise RuntimeError("no such\nlayer")
+
+
+def bare_linear() -> nn.Module:
+    return nn.Linear(7, 3)
+
+
+def bare_lstm() -> nn.Module:
+    return nn.LSTM(4, 3, batch_first=True)
+
+
+def bare_function() -> nn.Module:
+    class Doubled(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return 2 * x
+
+    return Doubled()

@@ -40,6 +40,8 @@ def judge(
     inputs: Arrays,
 ) -> dict[str, Any]:
     """Why ``first`` differs, as plain data; ``weights`` are both sides' under Paddle's names."""
+    if not layout.matching.matches:
+        return unknown(first, ": no layer of one side is matched with one of the other's")
     match = layout.matching.matches[place(layout, first)]
     torch, paddle = layout.torch["calls"][match.torch], layout.paddle["calls"][match.paddle]
     found = None
@@ -58,35 +60,27 @@ def judge(
 def _half(
     side: str, layout: Layout, call: Mapping[str, Any], name: str, look: Look, weights: Arrays
 ) -> Half | None:
-    output, paddle = look.output(name), layout.paddle["calls"][place_of(layout, name)]
+    """One side's half of a matched leaf, None where it gave no such output."""
+    output, match = look.output(name), layout.matching.matches[place(layout, name)]
     if output is None:
         return None
-    own = [entry for entry in layout.entries if entry.layer == paddle["call"]]
+    paddle = layout.paddle["calls"][match.paddle]["call"]
+    own = [entry for entry in layout.entries if entry.layer == paddle]
     tensors = {entry.role: weights[entry.target].astype(np.float64) for entry in own}
     settings = layer.normalised(call["kind"], side, call["settings"])
     return Half(call["kind"], call["class"], settings, look.inputs(name), output, tensors)
-
-
-def place_of(layout: Layout, name: str) -> int:
-    """The number of a matched layer's call in Paddle's trace."""
-    return layout.matching.matches[place(layout, name)].paddle
 
 
 def _between(
     layout: Layout, first: str, looks: Mapping[str, Look], inputs: Arrays
 ) -> Finding | None:
     """The cause where a function made the value: before a layer, at a container's or the end."""
-    values = {side: _value(first, look) for side, look in looks.items()}
-    torch, paddle = values["torch"], values["paddle"]
+    torch, paddle = (looks[side].output(first) for side in ("torch", "paddle"))
     if torch is None or paddle is None:
         return None
     name = "" if first.startswith("output") else _layer(first)
     mine, theirs = (sources(looks[side], layout, name, inputs) for side in ("torch", "paddle"))
     return flow.find(torch, paddle, mine, theirs)
-
-
-def _value(first: str, look: Look) -> np.ndarray | None:
-    return look.output(first)
 
 
 def _hints(layout: Layout, torch: int, paddle: int) -> str:

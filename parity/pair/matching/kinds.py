@@ -11,6 +11,7 @@ from functools import cache
 
 OTHER = "other"  # a layer of the user's own, known by its class's name alone
 CONTAINER = "container"
+ROOT = "network"
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,14 @@ def kind_of(module: object, framework: str) -> Kind | None:
         if root == framework and (kind := _classes(framework).get(ancestor.__name__)):
             return kind
     return None
+
+
+def path_of(path: str, module: object, framework: str, alone: bool) -> str:
+    """The path of a module, ROOT for a network that is one layer itself; "" for any other network.
+
+    ``alone``: it has no modules inside.
+    """
+    return ROOT if not path and (alone or kind_of(module, framework)) else path
 
 
 def settings_of(module: object, kind: Kind, framework: str) -> dict[str, object]:

@@ -10,6 +10,7 @@ import torch
 
 from parity.comparison.known_differences import HARDSIGMOID, window_gradients
 from parity.comparison.nil import LARGEST, REACH
+from parity.pair.matching import kinds
 from parity.pair.sides import nests, worker
 from parity.pair.sides.build import BuildError, build
 from parity.pair.sides.side import Run
@@ -64,7 +65,9 @@ class Side:
 
     def modules(self) -> Iterator[tuple[str, Any]]:
         """(path, module), each once."""
-        yield from self.model.named_modules()
+        every = dict(self.model.named_modules())
+        for path, module in every.items():
+            yield kinds.path_of(path, module, self.framework, len(every) == 1), module
 
     def own_tensors(self, module: Any) -> Iterator[tuple[str, Any]]:
         """(role, tensor) of a module, without those of the modules inside."""

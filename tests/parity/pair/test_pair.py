@@ -14,7 +14,7 @@ from parity import records
 from parity.__main__ import main
 from parity.pair import record
 from tests import ROOT
-from tests.helpers import commands
+from tests.helpers import commands, pair_in_process
 
 # name: (inputs, matched layers, tensors)
 PAIRS = {
@@ -105,6 +105,20 @@ def test_a_verdict_can_fail(pair: Pair, tmp_path: Path) -> None:
     assert forward["first"] == "norm = ln"
     assert forward["failed"] == 3
     assert gradients["first"] == "loss"
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "tensors"),
+    [("bare_linear", "float32[2,7]", 2), ("bare_lstm", "float32[2,5,4]", 4),
+     ("bare_function", "float32[3]", 0)],
+)  # fmt: skip
+@pytest.mark.numerical
+def test_a_network_may_be_one_layer(tmp_path: Path, name: str, form: str, tensors: int) -> None:
+    pair = pair_in_process.build(name, {"x": form}, tmp_path)
+    (match,) = pair.layout.matching.matches
+    assert pair.layout.names() == {(match.torch, match.paddle): "network"}
+    assert len(pair.layout.entries) == tensors
+    assert pair.cause(tmp_path / "runs") is None
 
 
 def states_of(name: str, folder: Path) -> dict[str, dict[str, np.ndarray]]:
