@@ -77,6 +77,10 @@ class TwinWarning(UserWarning):
     """A model was built from tensors that may be another network's."""
 
 
+class PartWarning(UserWarning):
+    """A network was taken out of a file, and other tensors were left there."""
+
+
 # What Python and NumPy raise where a reader meets damaged or hostile bytes: a missing key, a
 # shape that overflows, text that is no UTF-8, nesting too deep to print.
 DAMAGE = (

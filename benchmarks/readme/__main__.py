@@ -21,6 +21,8 @@ from benchmarks.report import pictures
 from parity import survey
 from training.degradation import record as degradation_record
 from training.evaluate import record as evaluate_record
+from weight_port.arch import ARCHITECTURES
+from weight_port.dialects.rows import DIALECTS
 
 ROOT = RESULTS.parents[1]
 PORT = "port-cpu.json"
@@ -62,8 +64,12 @@ def _largest(outputs: list[dict[str, Any]], name: str | None) -> str:
 
 
 def networks_table() -> str:
-    """Every network of the table, and what a run of it in both frameworks says."""
+    """Every network of the table, and what a run of it in both frameworks says.
+
+    Who names it so is the tables' to say, since no run changes with it.
+    """
     record = survey.read(RESULTS / "parity" / "networks.json")
+    measured = {row["name"]: row for row in record["networks"]}
     lines = [
         [
             f"`{row['name']}`",
@@ -72,10 +78,9 @@ def networks_table() -> str:
             f"{row['multiply_adds'] / 1e9:.2f}",
             str(row["weighted_layers"]),
             ", ".join(name for name in row["dialects"] if name not in _OURS),
-            f"{row['logits']:.0e}",
-            f"{row['gradients']:.0e}",
+            *_measured(measured.get(row["name"])),
         ]
-        for row in record["networks"]
+        for row in map(survey.described, ARCHITECTURES)
     ]
     headings = ["network", "year", "parameters", "GMACs", "layers", "libraries' names"]
     left = [True, *4 * [False], True, False, False]
@@ -84,6 +89,23 @@ def networks_table() -> str:
 
 
 _OURS = ("paddle1", "pytorch_impl", "paddle_impl")  # which hold all
+
+
+def _measured(row: dict[str, Any] | None) -> list[str]:
+    """The errors of logits and gradients; a network that no record has was not measured."""
+    if row is None:
+        return 2 * [speeds.NOT_MEASURED]
+    return [f"{row['logits']:.0e}", f"{row['gradients']:.0e}"]
+
+
+def dialects_table() -> str:
+    """Every dialect, the networks that it names, and how that was verified."""
+    lines = [
+        [f"`{row.name}`", str(len(row.holds)), "yes" if row.linear else "no", row.verified]
+        for row in DIALECTS.values()
+    ]
+    headings = ["dialect", "networks", "classifier", "verified against"]
+    return github(lines, headings, [True, False, True, True])
 
 
 def port_targets() -> str:
@@ -135,6 +157,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "selftest": selftest,
     "parity": parity_table,
     "networks": networks_table,
+    "dialects": dialects_table,
     "parity-cost": parity_cost,
     "speed": speeds.speed_table,
     "ratios": speeds.ratio_table,

@@ -25,11 +25,11 @@ _WIDEST = 60  # characters that a column of names is padded to: one long name wi
 
 def run(args: argparse.Namespace) -> int:
     """Print what a checkpoint is; returns the exit status. Raises WeightPortError."""
-    checkpoint = open_checkpoint(args.source)
+    checkpoint = open_checkpoint(args.source, args.key)
     network: Recognised | None = None
     reason = ""
     try:
-        network = recognise(checkpoint.contents)
+        network = recognise(checkpoint.contents, prefix=args.prefix, drop=args.drop)
     except DialectError as error:
         reason = str(error)
     report = _report(args.source, checkpoint, network, reason)
@@ -71,7 +71,19 @@ def _report(
         detection = network.detection
         report["architecture"] = detection.architecture
         report["in_channels"] = detection.in_channels
-        report["classes"] = detection.num_classes if detection.include_top else None
+        report["classes"] = detection.num_classes
+        report["prefix"] = network.prefix
+        report["own"] = len(network.tensors)
+        report["others"] = network.modules
+        report["networks"] = [
+            {
+                "prefix": part.prefix,
+                "architecture": part.detection.architecture,
+                "dialect": part.detection.dialect,
+                "tensors": len(part.tensors),
+            }
+            for part in network.networks
+        ]
         report["undecided"] = list(twins.lines(detection))
         report["trainable"], report["statistics"] = _counts(network)
     return report
@@ -110,6 +122,9 @@ def _print(report: dict[str, Any]) -> None:
             "architecture",
             f"{report['architecture']}, {report['in_channels']} input channels, {classes}",
         )
+        for part in report["networks"]:
+            where = f"{part['architecture']} in {part['dialect']} under `{part['prefix']}`"
+            line("another", f"{where} ({part['tensors']}): --prefix {part['prefix']} takes it")
         for sentence in report["undecided"]:
             line("undecided", sentence)
         line(

@@ -31,14 +31,15 @@ def _is_folder(path: Path) -> bool:
 def file_format(file: File) -> Format:
     """The format of a file, from its content; raises FormatError where the name promises another.
 
-    Of the two kinds of pickles either may have the other's name: people save Paddle's as ``.pth``.
+    Of the kinds of pickles each may have another's name: people save Paddle's as ``.pth``, torch's
+    as ``.pkl``.
     """
     head = bytes(file.load()[: table.HEAD])
     content, named = table.by_content(head, file.name), table.by_name(file.name)
     if content is None:
         raise FormatError(f"{file.where}: {explain(head, file.name, SUFFIXES)}")
-    pickles = {table.PDPARAMS, table.PTH}
-    if named is not None and named is not content and {named, content} != pickles:
+    pickles = {table.PDPARAMS, table.PTH, table.PICKLE}
+    if named is not None and named is not content and not {named, content} <= pickles:
         suffix = Path(file.name).suffix
         raise FormatError(
             f"{file.where}: named {suffix} but its content is {content.name}; rename it to "
@@ -147,15 +148,12 @@ _HEADS = (
     (b"\x04\x22m\x18", "compressed by lz4; unpack it first"),
     (b"7z\xbc\xaf'\x1c", "a 7z archive; unpack it first"),
     (b"rar!", "a RAR archive; unpack it first"),
-    (b"\x93numpy", "one NumPy array; save a dict of arrays as .npz: np.savez(FILE, **tensors)"),
-    (b"\x89hdf", "HDF5, as Keras saves it; save the weights as .npz or .safetensors"),
 )
 
 _NAMES = (
     (".pdmodel", "a program, without weights; name the .pdiparams beside it"),
     ("__model__", "a program, without weights; name the folder or the __params__ beside it"),
     (".json", "a program or a configuration, without weights; name the .pdiparams beside it"),
-    (".caffemodel", "a Caffe model, which is not read; save its blobs as .npz or .safetensors"),
     (".pdiparams.info", "a table of names, without weights; name the .pdiparams beside it"),
 )
 

@@ -29,6 +29,7 @@ _PRODUCTS = {
 _SLOTS = {slot for slot, _ in _PRODUCTS.values()}
 _TRANSPOSED = {attribute for _, attribute in _PRODUCTS.values() if attribute}
 _PIR_PRODUCTS = {"1.matmul": "transpose_y"}
+_STATE = "__non_persistable"  # paddle.nn.layer.rnn's suffix of what it does not save
 _MOST = 1 << 32  # results of a program
 # ResNet-152's program has 40,846 fields that are read, and one block.
 _MOST_FIELDS, _MOST_BLOCKS = 500_000, 1_000
@@ -178,12 +179,24 @@ def _read_pir(value: Any) -> Program:
             if not isinstance(name, str) or len(shape) > MAX_DIMENSIONS:
                 raise ValueError("a parameter without a name, or of no shape")
             names[_number(op["O"])] = name
-            shapes[name] = shape
+            if _is_saved(name, op):
+                shapes[name] = shape
     uses = _Uses(shapes)
     for op in operations:
         if op["#"] != "p":
             uses.add(*_pir_op(op, names))
     return uses.program()
+
+
+def _is_saved(name: str, op: dict[str, Any]) -> bool:
+    """Whether a parameter stands in the combined file: not the state of an RNN's dropout.
+
+    Of an op's output attributes the first says whether it is persistable (``OA``,
+    ``pir/serialize_deserialize/src/ir_serialize.cc``).
+    """
+    attributes = op.get("OA")
+    persistable = not isinstance(attributes, list) or attributes[:1] != [0]
+    return persistable and not name.endswith(_STATE)
 
 
 def _number(value: Any) -> int:

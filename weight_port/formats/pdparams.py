@@ -59,7 +59,7 @@ def _array(value: Any) -> np.ndarray | None:
     return value.array.view(dtype_called(BFLOAT16)) if halves else value.array
 
 
-def read(file: File) -> Contents:
+def read(file: File, key: str | None = None) -> Contents:
     """Every tensor of a state dict, by its key; Paddle's own tables are left out.
 
     16-bit unsigned integers are bfloat16, as for ``paddle.load``. A state dict in a dict of other
@@ -71,7 +71,10 @@ def read(file: File) -> Contents:
     value, left_out = _unpickle(data, file.where)
     if not isinstance(value, dict):
         raise FormatError(f"{file.where}: holds a {kind_of(value)}, not tensors by name")
-    value, notes = states.choose(value, lambda item: _array(item) is not None)
+    try:
+        value, notes = states.choose(value, lambda item: _array(item) is not None, key)
+    except FormatError as error:
+        raise FormatError(f"{file.where}: {error}") from None
     value.pop(NAME_TABLE, None)
     collected = _Found(len(data))
     try:

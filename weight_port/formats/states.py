@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from weight_port.errors import shown
+from weight_port.errors import FormatError, shown
 from weight_port.pickles.values import kind_of
 
 # Where training loops put weights, the usual first; of these the first that is there is taken.
@@ -23,6 +23,8 @@ KEYS = (
     "state_dict_ema",
     "model_ema",
     "ema",
+    "teacher",  # DINO and mean-teacher trainings go on with the teacher
+    "student",
 )
 _DEPTH = 2
 IsTensor = Callable[[Any], bool]
@@ -46,13 +48,23 @@ def _tensors(value: Mapping[Any, Any], is_tensor: IsTensor) -> int:
     )
 
 
-def choose(value: Any, is_tensor: IsTensor) -> tuple[Any, tuple[str, ...]]:
+def choose(value: Any, is_tensor: IsTensor, key: str | None = None) -> tuple[Any, tuple[str, ...]]:
     """The dict of tensors itself, or the one in it that is taken; where from, and what is left.
 
-    Beside a usual key may stand a tensor: torch's ImageNet example saves its best accuracy. Without
-    a usual key, the one dict of tensors that there is counts, where no tensor stands beside it.
+    ``key`` names it; that of a dict in a dict is ``ema/module`` or ``ema.module``. Beside a usual
+    key may stand a tensor: torch's ImageNet example saves its best accuracy. Without a usual key,
+    the one dict of tensors that there is counts, where no tensor stands beside it. Raises
+    FormatError for a key that is not there.
     """
     notes: list[str] = []
+    if key is not None:
+        path = _path(value, key, is_tensor)
+        if path is None:
+            raise FormatError(_no_such_key(value, key, is_tensor))
+        for part in path:
+            left = beside(value, part, is_tensor)
+            value = value[part]
+            notes += [f"taken from {shown(part)}", *([left] if left else [])]
     for _ in range(_DEPTH):
         if not isinstance(value, dict):
             break
@@ -66,6 +78,26 @@ def choose(value: Any, is_tensor: IsTensor) -> tuple[Any, tuple[str, ...]]:
         value = value[key]
         notes += [f"taken from {shown(key)}", *([left] if left else [])]
     return value, tuple(notes)
+
+
+def _path(value: Any, key: str, is_tensor: IsTensor) -> list[str] | None:
+    """The keys that lead to a state, which may hold separators themselves; None for none."""
+    if not isinstance(value, dict):
+        return None
+    if isinstance(value.get(key), dict) and _tensors(value[key], is_tensor):
+        return [key]
+    for place, character in enumerate(key):
+        if character in "./" and key[:place] in value:
+            rest = _path(value[key[:place]], key[place + 1 :], is_tensor)
+            if rest is not None:
+                return [key[:place], *rest]
+    return None
+
+
+def _no_such_key(value: Any, key: str, is_tensor: IsTensor) -> str:
+    states = list(_states(value, is_tensor)) if isinstance(value, dict) else []
+    there = f"those of tensors are {', '.join(map(shown, states[:12]))}" if states else "no key is"
+    return f"--key {shown(key)} (key=…) is no key of a dict of tensors; {there}"
 
 
 def beside(value: Mapping[Any, Any], key: str, is_tensor: IsTensor) -> str:

@@ -39,7 +39,7 @@ def test_a_state_dict_within_a_dict(tmp_path, same_bits) -> None:
     paddle.save({"student": layer.state_dict(), "epoch": 3}, str(tmp_path / "y.pdparams"))
     read = weight_port.read(tmp_path / "y.pdparams")
     same_bits(read, weights)
-    two = {"student": layer.state_dict(), "teacher": layer.state_dict()}
+    two = {"generator": layer.state_dict(), "critic": layer.state_dict()}
     paddle.save(two, str(tmp_path / "z.pdparams"))
     read = weight_port.read(tmp_path / "z.pdparams")
     same_bits(read, {f"{name}/{key}": array for name in two for key, array in weights.items()})

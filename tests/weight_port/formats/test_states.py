@@ -97,6 +97,7 @@ def test_thops_counters_and_prefixes_are_taken_off_and_said(fake, same_bits, pre
     network = weight_port.recognise(wrapped)
     same_bits(network.tensors, tensors)
     assert network.notes == (
-        "left out 2 counters of thop (total_ops, total_params)",
+        "left out 1 × total_ops: thop's counts of operations",
+        "left out 1 × total_params: thop's counts of parameters",
         f"prefix {prefix!r} taken off every name",
     )
