@@ -52,7 +52,9 @@ def weight_map(
     for match in matching.matches:
         a, b = torch["calls"][match.torch], paddle["calls"][match.paddle]
         for entry in _of_layer(a, b, torch["tensors"], paddle["tensors"]):
-            if entry.target not in taken[0] and entry.source not in taken[1]:
+            if given.get(entry.source) == entry.target:  # the layer knows its role besides
+                entries = [entry if one.target == entry.target else one for one in entries]
+            elif entry.target not in taken[0] and entry.source not in taken[1]:
                 entries.append(entry)
         taken = {entry.target for entry in entries}, {entry.source for entry in entries}
     entries += _leftover(torch["tensors"], paddle["tensors"], taken)

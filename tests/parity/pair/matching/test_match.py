@@ -146,5 +146,9 @@ def test_a_map_of_weights_overrules_and_is_checked() -> None:
     pairs = {entry.source: entry.target for entry in entries}
     assert pairs["a.bias"] == "y.bias"
     assert "b.bias" not in pairs or pairs["b.bias"] == "x.bias"
+    sides = trace("torch", "a:batch_norm"), trace("paddle", "x:batch_norm")
+    found = match(*sides, {})
+    same = weight_map(*sides, found, {"a.running_var": "x._variance"})
+    assert same == weight_map(*sides, found, {})  # its role and layer are not lost
     with pytest.raises(UsageError, match="'q' is no tensor of paddle's"):
         weight_map(*sides, found, {"a.bias": "q"})
