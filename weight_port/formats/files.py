@@ -53,7 +53,7 @@ _MODULES = {
 
 
 # A file of these may hold several dicts of tensors, each under a key.
-_WITH_STATES = (table.PDPARAMS, table.PTH)
+_WITH_STATES = (table.PDPARAMS, table.PTH, table.NPY, table.PICKLE)
 
 
 def _module(name: str) -> Any:
@@ -63,7 +63,7 @@ def _module(name: str) -> Any:
 def read_as(row: Format, source: File | Folder, key: str | None = None) -> Contents:
     """What a file, or a folder, of a format holds, under a key if given. Raises FormatError."""
     if key is not None and row not in _WITH_STATES:
-        names = " and ".join(one.name for one in _WITH_STATES)
+        names = ", ".join(one.name for one in _WITH_STATES)
         raise FormatError(
             f"{source.where}: a file of {row.name} has names alone, which --prefix (prefix=…) "
             f"chooses among; only {names} have keys"

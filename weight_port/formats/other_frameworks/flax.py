@@ -15,13 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from weight_port.errors import DAMAGE, FormatError, shown
-from weight_port.formats.contents import (
-    Contents,
-    Tensors,
-    check_count,
-    check_total,
-    no_tensors_note,
-)
+from weight_port.formats.contents import Contents, Tensors, check_count, check_total
+from weight_port.formats.states import no_tensors
 from weight_port.storage.bounds import memory_for
 from weight_port.storage.buffers import BFLOAT16, dtype_called, view
 from weight_port.storage.scratch import Scratch
@@ -143,7 +138,7 @@ def read(file: File) -> Contents:
             for name, value in _leaves(tree, ""):
                 array = _array(value, scratch)
                 if array is None:
-                    others.append(f"{name} ({type(value).__name__.strip('_')})")
+                    others.append(f"{shown(name)} ({type(value).__name__.strip('_')})")
                     continue
                 tensors[name] = array
                 check_count(len(tensors), len(data), file.where)
@@ -152,7 +147,7 @@ def read(file: File) -> Contents:
     if not tensors:
         raise FormatError(f"{file.where}: MessagePack without arrays as Flax writes them")
     check_total(tensors, len(data), file.where)
-    return Contents(tensors, no_tensors_note(others))
+    return Contents(tensors, no_tensors(others))
 
 
 def _leaves(tree: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

@@ -15,14 +15,7 @@ from typing import Any
 
 from weight_port.errors import DAMAGE, FormatError, shown
 from weight_port.formats import states
-from weight_port.formats.contents import (
-    NESTED,
-    Contents,
-    Tensors,
-    check_count,
-    check_total,
-    no_tensors_note,
-)
+from weight_port.formats.contents import Contents, Tensors, check_count, check_total
 from weight_port.pickles.arrays import NUMPY_GLOBALS, PendingArray, encode_into
 from weight_port.pickles.reader import Reader, left_out_note
 from weight_port.pickles.values import kind_of
@@ -33,11 +26,11 @@ _MAGIC = b"\x93NUMPY"
 _OBJECT = re.compile(rb"\{'descr': '\|O', 'fortran_order': (?:True|False), 'shape': \(\), \} *\n")
 _MOST_HEADER = 10_000  # NumPy's own bound
 _MOMENTUM = "_momentum"  # Caffe2's, beside each blob (detectron/utils/net.py)
-_KEYS = ("blobs", *NESTED)
+_KEYS = ("blobs", *states.KEYS)
 _MAX_NESTING = 8
 
 
-def read(file: File) -> Contents:
+def read(file: File, key: str | None = None) -> Contents:
     """Every array by its name, those of dicts and lists in dicts as ``outer/inner``.
 
     Caffe2's momentum is left out and said. Raises UnsafeFileError for a pickle that asks for a
@@ -47,7 +40,7 @@ def read(file: File) -> Contents:
     try:
         start = _pickle_start(data, file.where)
         value, left_out = _unpickled(data, start, file.where)
-        return _contents(_one_object(value), left_out, len(data), file.where)
+        return _contents(_one_object(value), key, left_out, len(data), file.where)
     except DAMAGE as error:
         raise FormatError(f"{file.where}: damaged NumPy pickle: {error!s:.200}") from None
 
@@ -83,37 +76,46 @@ def _one_object(value: Any) -> Any:
     return value
 
 
-def _contents(value: Any, left_out: tuple[str, ...], size: int, where: str) -> Contents:
+def _contents(
+    value: Any, key: str | None, left_out: tuple[str, ...], size: int, where: str
+) -> Contents:
     if not isinstance(value, dict):
         raise FormatError(f"{where}: holds a {kind_of(value)}, not arrays by name")
-    notes: list[str] = []
-    key = next((key for key in _KEYS if isinstance(value.get(key), dict)), None)
-    if key is not None:
-        left = states.beside(value, key, _is_array)
-        value = value[key]
-        notes += [f"taken from {shown(key)}", *([left] if left else [])]
+    blobs = isinstance(value.get("blobs"), dict) and key in (None, "blobs")
+    # Without a usual key the dicts are a network's layers, be there one or many.
+    usual = next((usual for usual in _KEYS if _has_arrays(value.get(usual))), None)
+    notes: tuple[str, ...] = ()
+    if key or usual:
+        try:
+            value, notes = states.choose(value, _is_array, key or usual)
+        except FormatError as error:
+            raise FormatError(f"{where}: {error}") from None
     tensors: Tensors = {}
     others: list[str] = []
     momenta = 0
     for name, item in _leaves(value, "", set()):
         if not _is_array(item):
-            others.append(f"{name} ({kind_of(item)})")
-        elif key == "blobs" and name.endswith(_MOMENTUM):
+            others.append(states.named(name, item))
+        elif blobs and name.endswith(_MOMENTUM):
             momenta += 1
         else:
             tensors[name] = item.array
             check_count(len(tensors), size, where)
     if not tensors:
-        some = ", ".join(other[:80] for other in others[:8]) or "nothing"
+        some = ", ".join(others[:8]) or "nothing"
         raise FormatError(f"{where}: no arrays by name in it; it holds {some}")
     check_total(tensors, size, where)
     if momenta:
-        notes.append(f"left out {momenta} blobs of the optimizer (…{_MOMENTUM})")
-    return Contents(tensors, (*notes, *no_tensors_note(others), *left_out_note(left_out)))
+        notes = (*notes, f"left out {momenta} blobs of the optimizer (…{_MOMENTUM})")
+    return Contents(tensors, (*notes, *states.no_tensors(others), *left_out_note(left_out)))
 
 
 def _is_array(item: Any) -> bool:
     return isinstance(item, PendingArray) and item.array is not None
+
+
+def _has_arrays(value: Any) -> bool:
+    return isinstance(value, dict) and any(map(_is_array, value.values()))
 
 
 def _leaves(value: Mapping[Any, Any], prefix: str, visited: set[int]) -> Iterator[tuple[str, Any]]:

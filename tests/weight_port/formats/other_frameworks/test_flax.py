@@ -78,7 +78,7 @@ def test_a_train_state_of_flax_examples(tmp_path, same_bits) -> None:
     )
     same_bits({"k": contents.tensors["params/conv_init/kernel"]}, {"k": kernel})
     (note,) = contents.notes
-    assert note.startswith("left out 3 that are no tensors: step (int), dynamic_scale (NoneType)")
+    assert note.startswith("left out 3 that are no tensors: 'step' (int), 'dynamic_scale' (N")
 
 
 def test_large_arrays_in_chunks(tmp_path, same_bits) -> None:

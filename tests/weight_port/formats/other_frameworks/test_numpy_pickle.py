@@ -63,7 +63,7 @@ def test_dicts_and_lists_of_arrays(tmp_path, same_bits) -> None:
     contents = files.open_checkpoint(tmp_path / "x.npy").contents
     expected = {"conv1/weights": one, "conv1/biases": two, "conv1_1/0": one, "conv1_1/1": two}
     same_bits(contents.tensors, expected)
-    assert contents.notes == ("left out 1 that are no tensors: epoch (int)",)
+    assert contents.notes == ("left out 1 that are no tensors: 'epoch' (int)",)
 
 
 def test_a_dict_that_numpy_of_python_2_saved(tmp_path, same_bits) -> None:
@@ -106,6 +106,15 @@ def test_detectron2s_model(tmp_path, fake, same_bits) -> None:
     assert weight_port.recognise(path).detection.dialect == "detectron2"
 
 
+def test_of_several_dicts_the_one_that_is_asked_for(tmp_path, same_bits) -> None:
+    one, two = {"w": drawn(3)}, {"w": drawn(3)}
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps({"model": one, "second": two}))
+    same_bits(weight_port.read(tmp_path / "x.pkl"), one)
+    same_bits(weight_port.read(tmp_path / "x.pkl", key="second"), two)
+    with pytest.raises(weight_port.FormatError, match=r"'third' .* is no key of a dict of tensors"):
+        weight_port.read(tmp_path / "x.pkl", key="third")
+
+
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("suffix", [".pkl", ".pickle"])
 def test_a_plain_dict_of_every_protocol(tmp_path, same_bits, suffix: str, protocol: int) -> None:
@@ -141,7 +150,7 @@ def _npy(value: Any, path: Path) -> None:
     [
         ({"w": Attack()}, "system, which weights have no need of; refused, nothing was run"),
         ([np.zeros(3)], "holds a list, not arrays by name"),
-        ({"epoch": 3}, r"no arrays by name in it; it holds epoch \(int\)"),
+        ({"epoch": 3}, r"no arrays by name in it; it holds 'epoch' \(int\)"),
         ({"w" * 2000: np.zeros(3)}, "a name of 2000 characters"),
     ],
 )
