@@ -68,7 +68,7 @@ def _run(arguments: Sequence[str]) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    return terminal.run("benchmarks", lambda: _run(given), ERRORS, "no record was written")
+    return terminal.run("benchmarks", lambda: _run(given), ERRORS)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     file = destination(args)
     record = measure.measure(args.max_seconds, terminal.progress)
     missed = rows.missed(record)
-    keep(file, record, args, ())
+    keep(file, record, args, (), args.force)
     if missed:
         terminal.progress(f"targets missed: {', '.join(missed)}")
     return 1 if missed else 0
