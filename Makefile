@@ -10,7 +10,7 @@ TRAINED := assets/resnet20-cifar10.pdparams
 MODELS := resnet50,resnet101,resnet152
 comma := ,
 
-.PHONY: demo cifar test test-isa fuzz bench bench-gpu lint readme records clean
+.PHONY: demo cifar test test-isa fuzz bench bench-gpu gpu-wheels lint readme records clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -59,6 +59,14 @@ bench-gpu: .venv/installed
 	mkdir -p build/gpu
 	$(BIN)/python -m parity $(subst $(comma), ,$(MODELS)) --device gpu --precision float64,float32,tf32,bfloat16 --out build/gpu/parity
 	$(BIN)/python -m benchmarks run gpu --json build/gpu/forward-gpu.json --force
+
+# The wheels that a machine with torch and without a network may lack, for its Python: take the
+# folder there, and pip install --no-index --find-links DIR jsonschema tabulate ml_dtypes tomli
+GPU_PYTHON ?= 3.12
+gpu-wheels: .venv/installed
+	$(BIN)/pip download --quiet --disable-pip-version-check --only-binary :all: \
+		--python-version $(GPU_PYTHON) --platform manylinux2014_x86_64 --platform any \
+		--dest build/gpu-wheels/$(GPU_PYTHON) jsonschema tabulate ml_dtypes tomli
 
 lint: .venv/installed
 	$(BIN)/ruff check .

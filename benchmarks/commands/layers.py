@@ -16,7 +16,7 @@ from benchmarks.commands.options import (
     measured,
     pick,
 )
-from benchmarks.commands.show import SORTS
+from benchmarks.commands.records.show import SORTS
 from benchmarks.grid.cells import LAYOUTS, RESNETS
 from parity.workers.launch import available_threads
 from weight_port import terminal

@@ -132,15 +132,21 @@ def measured(
     return keep(place, record, args, rows(record), growing.force, **options)
 
 
-def lasting(args: argparse.Namespace, file: Path) -> Lasting:
-    """What a run keeps in ``file``, goes on from and may take. Raises RecordError."""
-    from benchmarks import kinds
+def choose_pythons(args: argparse.Namespace) -> None:
+    """Have the frameworks run in the interpreters that the options name."""
     from benchmarks.harness import frameworks
-    from benchmarks.harness.lasting import Lasting
 
     given = {name: getattr(args, f"{name}_python", None) for name in ("torch", "paddle")}
     frameworks.PYTHONS.clear()
     frameworks.PYTHONS.update({name: path for name, path in given.items() if path is not None})
+
+
+def lasting(args: argparse.Namespace, file: Path) -> Lasting:
+    """What a run keeps in ``file``, goes on from and may take. Raises RecordError."""
+    from benchmarks import kinds
+    from benchmarks.harness.lasting import Lasting
+
+    choose_pythons(args)
     previous = kinds.read(file) if args.resume and file.exists() else None
     seconds = math.inf if args.max_minutes is None else 60 * args.max_minutes
     return Lasting(file, args.force, previous, seconds)

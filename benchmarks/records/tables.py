@@ -87,7 +87,8 @@ def interval(write: Callable[[Any], str], low: str = "low", high: str = "high") 
 def failure(row: Mapping[str, Any]) -> str:
     """The error of a row that failed, or why there was none; it stands in place of a figure."""
     text = reason(row["error"])
-    return text if text.startswith((marks.PENDING, marks.ABSENT)) else f"FAILED {text}"
+    is_none = text.endswith(marks.PENDING) or f"{marks.ABSENT}: " in text
+    return text if is_none else f"FAILED {text}"
 
 
 def note(row: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.devices import gpu_monitor
 from benchmarks.devices.timing import Plan
 from benchmarks.grid.cells import Cell, describe_cell, runs_on
-from benchmarks.harness import frameworks, rounds
+from benchmarks.harness import frameworks, rounds, travelling
 from benchmarks.harness.inputs import Files, export, images, make_files, make_weights
 from benchmarks.harness.lasting import Lasting, Say, Step
 from benchmarks.records import record
@@ -40,6 +40,7 @@ class Options:
     rounds: int
     seed: int
     plan: Plan
+    travelling: Path | None = None  # a reference made elsewhere, instead of one that is made here
 
 
 @dataclass
@@ -62,13 +63,26 @@ class Row(rounds.Row[Cell]):
         self.batch = entry.get("ran_batch", self.case.batch)
 
 
+def _place(folder: Path, cell: Cell) -> Path:
+    """Where the files of a size are."""
+    place = folder / f"{cell.size}"
+    place.mkdir(exist_ok=True)
+    return place
+
+
 def _shared(options: Options, rows: Sequence[Row], framework: str, folder: Path, say: Say) -> None:
     """Make what the rows of one model, size and batch share; an error becomes theirs."""
     cell = rows[0].case
     start = partial(frameworks.start, framework, threads=options.threads)
     try:
-        weights = folder / f"{cell.size}"
-        weights.mkdir(exist_ok=True)
+        if options.travelling is not None:
+            given = travelling.files(
+                options.travelling, cell.model, cell.batch, cell.size, _place(folder, cell)
+            )
+            for row in rows:
+                row.files = given
+            return
+        weights = _place(folder, cell)
         known = list(weights.glob(f"{cell.model}.*"))
         if not known:
             say(f"{cell.model}: seeded weights, calibrated in {framework}")
@@ -85,7 +99,7 @@ def _shared(options: Options, rows: Sequence[Row], framework: str, folder: Path,
             files = export(weights, files, cell.batch, torch)
         for row in rows:
             row.files = files
-    except (WorkerError, WeightPortError) as error:
+    except (WorkerError, WeightPortError, travelling.TravelError) as error:
         for row in rows:
             row.error = row.error or str(error)
 
@@ -185,6 +199,14 @@ def _peaks(
     ]
 
 
+def _travelled(path: Path | None) -> dict[str, Any]:
+    """Of a reference that was made elsewhere, what it is: rows of two may not be in one record."""
+    if path is None:
+        return {}
+    known = travelling.about(path)
+    return {"travelling": {key: known[key] for key in ("model", "size", "seed", "weights")}}
+
+
 def _row(cell: Cell, device: str, errors: dict[str, str]) -> Row:
     """A cell's row, with an error where it can't run on the device or its framework can't."""
     error = errors.get(cell.framework)
@@ -199,9 +221,14 @@ def run(options: Options, say: Say, lasting: Lasting | None = None) -> record.Re
     Raises RunError where nothing can run as asked, RecordError where it can't go on as asked.
     """
     lasting = lasting or Lasting()
-    reference = frameworks.reference_framework()
-    needed = {cell.framework for cell in options.cells}
-    descriptions, errors = frameworks.ask(needed | {reference}, options.threads, say)
+    needed, asked = {cell.framework for cell in options.cells}, set()
+    if options.travelling is None:
+        reference = frameworks.reference_framework()
+        asked = {reference}
+    else:
+        reference = travelling.FRAMEWORK
+        travelling.about(options.travelling)
+    descriptions, errors = frameworks.ask(needed | asked, options.threads, say)
     timed = {name: described for name, described in descriptions.items() if name in needed}
     device = frameworks.choose_device(options.device, timed, say)
     context = record.context(
@@ -216,6 +243,7 @@ def run(options: Options, say: Say, lasting: Lasting | None = None) -> record.Re
         "seed": options.seed,
         "plan": asdict(options.plan),
         "reference": frameworks.REFERENCES[reference],
+        **_travelled(options.travelling),
     }
 
     def snapshot() -> record.Record:
