@@ -70,19 +70,22 @@ def add_size(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=terminal.whole(32), default=224, help=help_size)
 
 
-def add_output(parser: argparse.ArgumentParser) -> None:
-    """Where the record goes, and what is printed of it."""
+def add_output(parser: argparse.ArgumentParser, *, lasts: bool = True) -> None:
+    """Where the record goes, and what is printed of it; ``lasts``: it grows and can go on."""
     where = "where the record goes; a dated file if not given"
     parser.add_argument("--json", type=Path, metavar="FILE", help=where)
     either = parser.add_mutually_exclusive_group()
     either.add_argument("--force", action="store_true", help="replace FILE if it exists")
+    add_format(parser)
+    if not lasts:
+        parser.set_defaults(resume=False)
+        return
     help_resume = "go on with FILE where it is not complete; begin it where it is not there"
     either.add_argument("--resume", action="store_true", help=help_resume)
     help_minutes = "no process is started that would not end in N minutes; --resume does the rest"
     parser.add_argument("--max-minutes", type=terminal.positive, metavar="N", help=help_minutes)
     help_dry = "list what would run, and how long it may take"
     parser.add_argument("--dry-run", action="store_true", help=help_dry)
-    add_format(parser)
 
 
 def add_pythons(parser: argparse.ArgumentParser) -> None:

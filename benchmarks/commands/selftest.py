@@ -13,7 +13,7 @@ def add(commands: Commands) -> None:
     parser = add_command(commands, "selftest", run)
     help_seconds = "of the whole run"
     parser.add_argument("--max-seconds", type=terminal.whole(1), default=300, help=help_seconds)
-    add_output(parser)
+    add_output(parser, lasts=False)
 
 
 def run(args: argparse.Namespace) -> int:
