@@ -61,12 +61,12 @@ bench-gpu: .venv/installed
 	$(BIN)/python -m benchmarks run gpu --json build/gpu/forward-gpu.json --force
 
 # The wheels that a machine with torch and without a network may lack, for its Python: take the
-# folder there, and pip install --no-index --find-links DIR jsonschema tabulate ml_dtypes tomli
+# folder there, and pip install --no-index --find-links DIR jsonschema tabulate ml_dtypes pillow tomli
 GPU_PYTHON ?= 3.12
 gpu-wheels: .venv/installed
 	$(BIN)/pip download --quiet --disable-pip-version-check --only-binary :all: \
 		--python-version $(GPU_PYTHON) --platform manylinux2014_x86_64 --platform any \
-		--dest build/gpu-wheels/$(GPU_PYTHON) jsonschema tabulate ml_dtypes tomli
+		--dest build/gpu-wheels/$(GPU_PYTHON) jsonschema tabulate ml_dtypes pillow tomli
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -11,6 +11,7 @@ import argparse
 import importlib.util
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from weight_port import terminal
 REFERENCE = Path("build", "gpu-reference.safetensors")
 SUITE = "gpu-worth"
 # What the command imports; of these, `make gpu-wheels` collects what a machine with torch may lack.
-NEEDED = ("torch", "numpy", "ml_dtypes", "jsonschema", "tabulate")
+NEEDED = ("torch", "numpy", "ml_dtypes", "jsonschema", "tabulate", "PIL")
 LIBRARIES = ("torchvision", "timm")
 OLDEST, NEWEST = (3, 10), (3, 13)  # Python
+OLDEST_TORCH = (2, 6)
 LARGEST = 16 << 20  # bytes of a file that comes out
 
 
@@ -73,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     Exit status: 0 all of it is done and passed parity, 1 not yet or not all, 2 not possible here.
     """
     begin = time.monotonic()
-    check_environment()
+    check_environment(args.torch_python)
     choose_pythons(args)
     from benchmarks.harness import travelling
 
@@ -90,10 +92,17 @@ def run(args: argparse.Namespace) -> int:
     return status
 
 
-def check_environment() -> None:
-    """Raises RunError that names what is missing here; nothing is imported for it."""
+def check_environment(torch_python: str | None = None) -> None:
+    """Raises RunError that names what is missing here; nothing is imported for it.
+
+    With an interpreter of its own torch need not be in this one.
+    """
     needed = (*NEEDED, "tomli") if sys.version_info < (3, 11) else NEEDED
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if torch_python is not None:
+        missing = [name for name in missing if name != "torch"]
+    elif "torch" not in missing and _torch() < OLDEST_TORCH:
+        missing.append(f"torch {'.'.join(map(str, OLDEST_TORCH))} or newer")
     version = sys.version_info[:2]
     if not OLDEST <= version <= NEWEST:
         missing.append(f"Python {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]} (this is "
@@ -103,6 +112,11 @@ def check_environment() -> None:
             f"gpu: not here: {', '.join(missing)}; `make gpu-wheels` collects what has no CUDA in "
             "it, for `pip install --no-index`"
         )
+
+
+def _torch() -> tuple[int, ...]:
+    """The first two numbers of the installed torch's version."""
+    return tuple(int(part) for part in metadata.version("torch").split(".")[:2])
 
 
 def _subject(suite: str) -> tuple[str, int, list[cells.Cell]]:

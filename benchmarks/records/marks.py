@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.records import rooms
@@ -10,6 +10,9 @@ from benchmarks.records import rooms
 # Keys of a record: {"done": 12, "of": 55} steps, of one that is not complete; and a list of
 # {"date", "done"}, when a run went on and how many steps had been done by then.
 INCOMPLETE, RESUMED = "incomplete", "resumed"
+# And a list of reasons, where there are any, why its rows can't be called matched: see
+# experiments/forward/noise.
+UNMATCHED = "unmatched"
 
 # What stands as the error of a row that did not fail: no process was started for it yet; and, with
 # what it lacks and how to get that, its framework is not there.
@@ -18,7 +21,23 @@ PENDING, ABSENT = "not measured yet", "not installed"
 
 def marks(record: Mapping[str, Any]) -> list[str]:
     """A sentence for each thing that a reader must know of a record before its figures."""
-    return [text for text in (_incomplete(record), _resumed(record), rooms.mark(record)) if text]
+    texts = (_incomplete(record), _unmatched(record), _resumed(record), rooms.mark(record))
+    return [text for text in texts if text]
+
+
+def joined(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What these keys hold in a record that is made of several."""
+    parts = [record[INCOMPLETE] for record in records if INCOMPLETE in record]
+    counts = {key: sum(part[key] for part in parts) for key in ("done", "of")}
+    reasons = dict.fromkeys(one for record in records for one in record.get(UNMATCHED, ()))
+    resumed = [part for record in records for part in record.get(RESUMED, ())]
+    made = {INCOMPLETE: counts if parts else None, UNMATCHED: list(reasons), RESUMED: resumed}
+    return {key: value for key, value in made.items() if value}
+
+
+def plain(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record without these keys."""
+    return {k: v for k, v in record.items() if k not in (INCOMPLETE, UNMATCHED, RESUMED)}
 
 
 def problems(record: Mapping[str, Any]) -> list[str]:
@@ -26,6 +45,9 @@ def problems(record: Mapping[str, Any]) -> list[str]:
     wrong = []
     if INCOMPLETE in record and not _is_part(record[INCOMPLETE]):
         wrong.append(f"record.{INCOMPLETE}: should be steps that are done, of more than those")
+    reasons = record.get(UNMATCHED, [])
+    if not isinstance(reasons, list) or not all(isinstance(one, str) for one in reasons):
+        wrong.append(f"record.{UNMATCHED}: should be a list of sentences")
     parts = record.get(RESUMED, [])
     if not isinstance(parts, list) or not all(map(_is_begin, parts)):
         wrong.append(f"record.{RESUMED}: should be a list of dates and of steps that were done")
@@ -49,6 +71,11 @@ def _incomplete(record: Mapping[str, Any]) -> str:
     if not (steps := record.get(INCOMPLETE)):
         return ""
     return f"NOT COMPLETE: {steps['done']} of {steps['of']} steps are done; --resume does the rest."
+
+
+def _unmatched(record: Mapping[str, Any]) -> str:
+    reasons = record.get(UNMATCHED)
+    return f"NOT MATCHED: {'; '.join(reasons)}." if reasons else ""
 
 
 def _resumed(record: Mapping[str, Any]) -> str:

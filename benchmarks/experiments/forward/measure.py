@@ -15,11 +15,12 @@ import numpy as np
 
 from benchmarks.devices import gpu_monitor
 from benchmarks.devices.timing import Plan
+from benchmarks.experiments.forward import noise
 from benchmarks.grid.cells import Cell, describe_cell, runs_on
 from benchmarks.harness import frameworks, rounds, travelling
 from benchmarks.harness.inputs import Files, export, images, make_files, make_weights
 from benchmarks.harness.lasting import Lasting, Say, Step
-from benchmarks.records import record
+from benchmarks.records import marks, record
 from benchmarks.roofline import probes
 from benchmarks.roofline.measure import peak
 from parity.workers.launch import WorkerError
@@ -247,13 +248,14 @@ def run(options: Options, say: Say, lasting: Lasting | None = None) -> record.Re
     }
 
     def snapshot() -> record.Record:
-        return {
+        made: record.Record = {
             "schema": record.version("forward"),
             "context": context,
             "settings": {**settings, "wall_ns": lasting.wall_ns()},
             "peaks": list(peaks),
             "cells": [row.as_json() for row in rows],
         }
+        return {**made, marks.UNMATCHED: noise.unmatched(made)}
 
     with tempfile.TemporaryDirectory(prefix="resnet-parity-") as folder:
 

@@ -130,6 +130,13 @@ def test_what_is_missing_is_said_by_name_before_anything_starts(name, place, mon
     assert not Path("out").exists()
 
 
+def test_an_old_torch_is_refused_unless_it_is_another_interpreter_s(monkeypatch):
+    monkeypatch.setattr(gpu.metadata, "version", lambda name: "2.5.1+cu124")
+    with pytest.raises(frameworks.RunError, match=r"not here: torch 2\.6 or newer"):
+        gpu.check_environment()
+    gpu.check_environment("elsewhere/python")
+
+
 def test_another_python_is_refused(monkeypatch):
     monkeypatch.setattr(gpu, "NEWEST", (3, 9))
     with pytest.raises(frameworks.RunError, match=r"Python 3\.10 to 3\.9 \(this is 3\."):

@@ -11,6 +11,7 @@ import pytest
 from benchmarks import kinds
 from benchmarks.__main__ import main
 from benchmarks.compare import compare
+from benchmarks.compare.merge import merge
 from benchmarks.records import marks, rooms
 from benchmarks.report import page, pictures
 from tests.helpers.benchmark_records import small_record
@@ -90,3 +91,24 @@ def test_rows_that_were_not_come_to_are_not_called_failures(tmp_path, capsys):
     assert marks.PENDING in shown
     assert "not installed: paddle" in shown
     assert shown.count("FAILED") == 1  # the one that did
+
+
+def test_a_record_of_several_has_the_marks_of_all():
+    cut, resumed, plain = marked("cut"), marked("resumed"), marked()
+    resumed[marks.UNMATCHED] = ["it was noisy"]
+    made = {**marks.plain(cut), **marks.joined([cut, resumed, plain, cut])}
+    assert made[marks.INCOMPLETE] == {"done": 6, "of": 40}
+    assert made[marks.RESUMED] == PARTS
+    assert made[marks.UNMATCHED] == ["it was noisy"]
+    assert marks.marks({**marks.plain(cut), **marks.joined([plain, plain])}) == []
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_row_that_one_record_did_not_come_to_is_the_other_s(turned):
+    whole, cut = marked(), marked("cut")
+    cut["cells"] = [{**cell, "processes": [], "error": marks.PENDING} for cell in cut["cells"]]
+    records = [("a", whole), ("b", cut)]
+    merged = merge(records[::-1] if turned else records)
+    assert [cell["error"] for cell in merged["cells"]] == [cell["error"] for cell in whole["cells"]]
+    assert [len(cell["processes"]) for cell in merged["cells"]] == [5, 5, 5, 1]
+    assert marks.marks(merged) == [CUT]
