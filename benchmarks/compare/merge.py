@@ -62,11 +62,7 @@ def _cells(records: Sequence[Record], offsets: Sequence[int]) -> list[dict[str, 
         for cell in record["cells"]:
             merged = found.setdefault(conditions.key(cell), {**cell, "processes": []})
             merged["processes"] += _moved(cell["processes"], by)
-            if merged["error"] in (None, marks.PENDING):  # a failure stays one
-                pending = None if merged["processes"] else marks.PENDING
-                merged["error"] = (
-                    pending if cell["error"] in (None, marks.PENDING) else cell["error"]
-                )
+            merged["error"] = _error(merged, cell)
     return list(found.values())
 
 
