@@ -109,6 +109,28 @@ def require(frameworks: Iterable[str], threads: int, say: Say) -> Descriptions:
     return descriptions
 
 
+def set_aside(
+    asked: str, descriptions: Descriptions, errors: dict[str, str], say: Say
+) -> Descriptions:
+    """The descriptions of those that can run as asked; where that is one at least, the others fail.
+
+    A CPU build beside one that has the GPU is no reason to measure nothing: it gets an error.
+    """
+    able = {
+        name: about
+        for name, about in descriptions.items()
+        if name not in REFERENCES or about["gpu"] is not None
+    }
+    if asked != "gpu" or not able.keys() & REFERENCES.keys():
+        return dict(descriptions)
+    for name in descriptions.keys() - able.keys():
+        errors[name] = (
+            f"{marks.ABSENT}: {name} for this GPU; get such a build, or choose other rows"
+        )
+        say(errors[name])
+    return able
+
+
 def choose_device(
     asked: str, descriptions: Mapping[str, Mapping[str, Any]], say: Callable[[str], None]
 ) -> str:

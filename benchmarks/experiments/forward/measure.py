@@ -231,6 +231,7 @@ def run(options: Options, say: Say, lasting: Lasting | None = None) -> record.Re
         travelling.about(options.travelling)
     descriptions, errors = frameworks.ask(needed | asked, options.threads, say)
     timed = {name: described for name, described in descriptions.items() if name in needed}
+    timed = frameworks.set_aside(options.device, timed, errors, say)
     device = frameworks.choose_device(options.device, timed, say)
     context = record.context(
         descriptions, device, options.threads, frameworks.extra_environment(options.threads)

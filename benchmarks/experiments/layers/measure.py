@@ -92,7 +92,8 @@ def measure(options: Options, say: Say, lasting: Lasting | None = None) -> recor
     lasting = lasting or Lasting()
     reference = frameworks.reference_framework()
     descriptions, errors = frameworks.ask(IMPLEMENTATIONS, options.threads, say)
-    device = frameworks.choose_device(options.device, descriptions, say)
+    able = frameworks.set_aside(options.device, descriptions, errors, say)
+    device = frameworks.choose_device(options.device, able, say)
     context = record.context(
         descriptions, device, options.threads, frameworks.extra_environment(options.threads)
     )

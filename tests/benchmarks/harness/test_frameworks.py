@@ -67,6 +67,25 @@ def test_another_environment_is_asked_what_it_has(monkeypatch, tmp_path):
         frameworks.is_installed("torch")
 
 
+@pytest.mark.parametrize(
+    ("asked", "gpus", "able", "failed"),
+    [
+        ("gpu", {"torch": {}, "paddle": None}, {"torch"}, {"paddle"}),
+        ("gpu", {"torch": {}, "paddle": {}}, {"torch", "paddle"}, set()),
+        ("gpu", {"torch": None, "paddle": None}, {"torch", "paddle"}, set()),  # refused as a whole
+        ("auto", {"torch": {}, "paddle": None}, {"torch", "paddle"}, set()),
+        ("cpu", {"torch": {}, "paddle": None}, {"torch", "paddle"}, set()),
+        ("gpu", {"engines": None, "torch": {}}, {"torch", "engines"}, set()),
+    ],
+)
+def test_a_side_without_a_gpu_is_no_failure_of_the_other(asked, gpus, able, failed):
+    errors, lines = {}, []
+    described = {name: {"gpu": gpu} for name, gpu in gpus.items()}
+    assert set(frameworks.set_aside(asked, described, errors, lines.append)) == able
+    assert set(errors) == failed
+    assert len(lines) == len(failed)
+
+
 def timed(row, turn, *_, **__):
     row.processes.append({"round": turn})
     return "timed"
