@@ -65,7 +65,29 @@ def _add_inspect(inspect: argparse.ArgumentParser) -> None:
         action="store_true",
         help="minimum, maximum, mean, standard deviation, NaN and infinity count of every tensor",
     )
+    _add_choice(inspect)
     inspect.set_defaults(run=_inspect)
+
+
+def _add_choice(command: argparse.ArgumentParser) -> None:
+    """The options that say which tensors of a file are meant."""
+    command.add_argument(
+        "--key",
+        metavar="KEY",
+        help="the dict of tensors in a checkpoint that has several: ema, ema/module",
+    )
+    command.add_argument(
+        "--prefix",
+        metavar="PREFIX",
+        help="what stands before the network's names, where there are several: Student.",
+    )
+    command.add_argument(
+        "--drop",
+        metavar="GLOB",
+        action="append",
+        default=[],
+        help="leave out the tensors whose names match; may be given again",
+    )
 
 
 def _add_convert(convert: argparse.ArgumentParser) -> None:
@@ -73,6 +95,7 @@ def _add_convert(convert: argparse.ArgumentParser) -> None:
 
     convert.usage = (
         "%(prog)s SRC DST --to DIALECT [options]\n"
+        "       %(prog)s SRC DST --rules FILE [--reverse]\n"
         "       %(prog)s SRC... --out-dir DIR --format FORMAT --to DIALECT [options]"
     )
     convert.description = (
@@ -83,7 +106,6 @@ def _add_convert(convert: argparse.ArgumentParser) -> None:
     targets = [*DIALECTS, _RAW]
     convert.add_argument(
         "--to",
-        required=True,
         metavar="DIALECT",
         choices=targets,
         help=f"one of {', '.join(DIALECTS)}; or raw: names and bytes as they are, of any file",
@@ -122,12 +144,45 @@ def _add_convert(convert: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write it all the same where the target's model computes something else",
     )
+    _add_choice(convert)
+    convert.add_argument(
+        "--rest",
+        metavar="drop|keep|FILE",
+        help="the tensors beside the network: left out, written with it as they are, or in a file",
+    )
+    convert.add_argument(
+        "--to-prefix",
+        metavar="PREFIX",
+        help="before the network's names in DST; with --rest keep, else what it was in SRC",
+    )
+    convert.add_argument(
+        "--into",
+        type=Path,
+        metavar="FILE",
+        help="write what FILE holds, the network in the place of its own (in DIALECT)",
+    )
     convert.add_argument(
         "--linear-layout",
         choices=["torch"],
         help="with --to raw: transpose what the program uses as linear weights, and nothing else",
     )
+    convert.add_argument(
+        "--rules", type=Path, metavar="FILE", help="instead of --to: a rules file says what becomes"
+    )
+    convert.add_argument(
+        "--reverse", action="store_true", help="with --rules: from the target back to the source"
+    )
     convert.set_defaults(run=_convert)
+
+
+def _add_rules(rules: argparse.ArgumentParser) -> None:
+    actions = rules.add_subparsers(dest="action", required=True, metavar="ACTION")
+    about = "say whether a rules file makes one checkpoint's tensors of another's"
+    check = actions.add_parser("check", help=about, description=about)
+    check.add_argument("file", type=Path, metavar="FILE", help="a rules file (rules/schema.json)")
+    check.add_argument("first", type=Path, metavar="SRC", help=_SOURCE)
+    check.add_argument("second", type=Path, metavar="TARGET")
+    check.set_defaults(run=_rules)
 
 
 # The commands' modules take time to import, some of them NumPy with them: each when it is run.
@@ -151,6 +206,12 @@ def _diff(args: argparse.Namespace) -> int:
     return run(args)
 
 
+def _rules(args: argparse.Namespace) -> int:
+    from weight_port.commands.rules import run
+
+    return run(args)
+
+
 def _table(args: argparse.Namespace) -> int:
     from weight_port.commands.tables import run
 
@@ -161,6 +222,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "inspect": ("say what a checkpoint is", _add_inspect),
     "convert": ("write checkpoints in another dialect", _add_convert),
     "diff": ("compare two checkpoints, across formats and dialects", _add_diff),
+    "rules": ("check a rules file of a port", _add_rules),
     "dialects": ("list how each library names the tensors", _add_table),
     "formats": ("list the files that are read and written", _add_table),
     "architectures": ("list the networks", _add_table),

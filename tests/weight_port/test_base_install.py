@@ -108,7 +108,9 @@ def test_what_is_there_is_not_missed() -> None:
 def test_the_base_install_is_numpy_and_ml_dtypes() -> None:
     project = tomllib.loads(PYPROJECT.read_text())["project"]
     names = {line.split(">")[0] for line in project["dependencies"]}
-    assert names == {"ml_dtypes", np.__name__}
+    assert names == {"ml_dtypes", np.__name__, "tomli"}
+    # Python has its own TOML reader from 3.11 on.
+    assert "tomli>=2; python_version < '3.11'" in project["dependencies"]
     optional = project["optional-dependencies"]
     (every,) = optional["all"]
     listed = set(every.partition("[")[2].rstrip("]").split(","))

@@ -7,7 +7,7 @@ import glob
 import sys
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from weight_port.conversion.convert_file import Ported
+    from weight_port.storage.digest import Digest
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Task:
 
     source: Path
     destination: Path
-    to: str
+    to: str | None
     dialect: str | None
     architecture: str | None
     include_top: bool
@@ -37,27 +38,27 @@ class Task:
     linear_layout: str | None
     fold: bool
     allow_mismatch: bool
+    key: str | None
+    prefix: str | None
+    drop: tuple[str, ...]
+    rest: str | None
+    to_prefix: str | None
+    into: Path | None
+    rules: Path | None = None
+    reverse: bool = False
 
     def run(self) -> dict[str, Any]:
         """Convert; returns what was done. Raises WeightPortError and OSError."""
         # While NumPy is being imported.
         sha256 = digest.start(self.source) if holds_metadata(self.destination.name) else None
+        if self.rules is not None:
+            return _by_rules(self, self.rules, sha256)
+        assert self.to is not None
         from weight_port.conversion.convert_file import convert_file
 
-        done = convert_file(
-            self.source,
-            self.destination,
-            self.to,
-            dialect=self.dialect,
-            architecture=self.architecture,
-            include_top=self.include_top,
-            force=self.force,
-            linear_layout=self.linear_layout,
-            fold=self.fold,
-            allow_mismatch=self.allow_mismatch,
-            sha256=sha256,
-        )
-        return _report(self, done)
+        names = [field.name for field in fields(self) if field.name not in ("rules", "reverse")]
+        options = {name: getattr(self, name) for name in names}
+        return _report(self, convert_file(**options, sha256=sha256))
 
 
 def _report(task: Task, done: Ported) -> dict[str, Any]:
@@ -74,6 +75,39 @@ def _report(task: Task, done: Ported) -> dict[str, Any]:
         "left_out": list(done.dropped),
         "notes": list(done.notes),
         "undecided": list(done.undecided),
+        "prefix": done.prefix,
+        "others": dict(done.others),
+    }
+
+
+def _by_rules(task: Task, rules: Path, sha256: Digest | None) -> dict[str, Any]:
+    from weight_port.rules.convert_file import convert_file
+
+    done = convert_file(
+        task.source,
+        task.destination,
+        rules,
+        reverse=task.reverse,
+        force=task.force,
+        sha256=sha256,
+    )
+    made = (f"made by the rules: {len(done.made)} tensors",) if done.made else ()
+    return {
+        "source": str(task.source),
+        "destination": str(task.destination),
+        "to": None,
+        "rules": str(rules),
+        "reverse": task.reverse,
+        "architecture": None,
+        "dialect": None,
+        "reason": None,
+        "tensors": len(done.tensors),
+        "counters_made": 0,
+        "left_out": list(done.dropped),
+        "notes": list(made),
+        "undecided": [],
+        "prefix": "",
+        "others": {},
     }
 
 
@@ -96,9 +130,38 @@ def run(args: argparse.Namespace) -> int:
 # -- what to convert
 
 
+def _check_target(args: argparse.Namespace) -> None:
+    """Leave by ``wrong_usage`` where what to convert to is said twice, or not at all."""
+    if (args.to is None) == (args.rules is None):
+        args.wrong_usage("one of --to DIALECT and --rules FILE")
+    if args.rules is None:
+        if args.reverse:
+            args.wrong_usage("--reverse goes with --rules")
+        return
+    others = {
+        "--from": args.dialect,
+        "--architecture": args.architecture,
+        "--no-top": args.no_top,
+        "--fold": args.fold,
+        "--allow-mismatch": args.allow_mismatch,
+        "--linear-layout": args.linear_layout,
+        "--key": args.key,
+        "--prefix": args.prefix,
+        "--drop": args.drop,
+        "--rest": args.rest,
+        "--to-prefix": args.to_prefix,
+        "--into": args.into,
+    }
+    if given := ", ".join(name for name, value in others.items() if value):
+        args.wrong_usage(f"--rules says all that is done: no {given}")
+
+
 def _tasks(args: argparse.Namespace) -> list[Task]:
+    _check_target(args)
     if args.to == "raw" and (args.dialect or args.architecture or args.no_top):
         args.wrong_usage("--to raw changes nothing: no --from, --architecture or --no-top")
+    if args.to == "raw" and args.prefix is not None:
+        args.wrong_usage("--to raw writes every tensor as it is: no --prefix")
     if args.to != "raw" and args.linear_layout:
         args.wrong_usage("--linear-layout goes with --to raw; a dialect has its own layout")
     if args.out_dir is None:
@@ -109,6 +172,8 @@ def _tasks(args: argparse.Namespace) -> list[Task]:
         return [_task(args, Path(args.paths[0]), Path(args.paths[1]))]
     if args.format is None:
         args.wrong_usage("--out-dir needs --format")
+    if args.into is not None or args.rest not in (None, "drop", "keep"):
+        args.wrong_usage("--into and --rest FILE are for one SRC; with --out-dir: drop or keep")
     suffix = next(iter(FORMATS[args.format].suffixes), "")
     tasks = [
         _task(args, source, args.out_dir / f"{_stem(source)}{suffix}")
@@ -130,6 +195,14 @@ def _task(args: argparse.Namespace, source: Path, destination: Path) -> Task:
         args.linear_layout,
         args.fold,
         args.allow_mismatch,
+        args.key,
+        args.prefix,
+        tuple(args.drop),
+        args.rest,
+        args.to_prefix,
+        args.into,
+        args.rules,
+        args.reverse,
     )
 
 
@@ -243,7 +316,10 @@ def _in_processes(
 
 def _print(done: dict[str, Any]) -> None:
     source, to = done["source"], done["to"]
-    if done["dialect"] is None:
+    if "rules" in done:
+        to = f"{one_line(done['rules'])}{', reversed' if done['reverse'] else ''}"
+        say(f"{one_line(source)}: converted by rules")
+    elif done["dialect"] is None:
         say(f"{one_line(source)}: names and bytes as they are")
     else:
         say(f"{one_line(source)}: {done['architecture']} in {done['dialect']} ({done['reason']})")
