@@ -10,7 +10,7 @@ TRAINED := assets/resnet20-cifar10.pdparams
 MODELS := resnet50,resnet101,resnet152
 comma := ,
 
-.PHONY: demo cifar test test-isa fuzz bench bench-gpu lint readme records clean
+.PHONY: demo cifar test test-isa fuzz bench bench-gpu lint readme docs records clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -66,9 +66,13 @@ lint: .venv/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The README's tables and picture, rendered from the records in benchmarks/results.
+# The tables and picture of README and docs, rendered from the records in benchmarks/results.
 readme: .venv/installed
 	$(BIN)/python -m benchmarks.readme
+
+# The documentation as a site in build/site; a page, link or anchor that is not there is an error.
+docs: .venv/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # The README's records whose code has changed since they were taken, anew: hours. Which these are,
 # `python -m benchmarks.readme.records` says.

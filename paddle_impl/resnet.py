@@ -2,8 +2,8 @@
 
 He et al., "Deep Residual Learning for Image Recognition" (2015), with the stride on the 3x3
 convolution of a bottleneck ("v1.5", as in torchvision and PaddleClas) unless the row says
-otherwise; ResNeXt, wide, vd, CIFAR's and the first releases' forms are rows of the same table. A
-module's path with dots as underscores is the scheme's layer name: ``res2a.branch2a`` is
+otherwise; ResNeXt, wide, vd, gated (SE), CIFAR's and the first releases' forms are rows of the same
+table. A module's path with dots as underscores is the scheme's layer name: ``res2a.branch2a`` is
 ``res2a_branch2a``. Every parameter also carries its Paddle 1.x name: ``res2a_branch2a_weights``,
 ``bn2a_branch2a_scale``.
 """
@@ -92,20 +92,52 @@ class Padding(nn.Layer):
         return F.pad(x, [0, 0, self.zeros, self.zeros, 0, 0, 0, 0])
 
 
+class Gated(nn.Layer):
+    """What basic blocks and bottlenecks share: the gate of squeeze-and-excitation, if there is one.
+
+    Hu et al., "Squeeze-and-Excitation Networks" (2018), section 3.
+    """
+
+    def __init__(self, block: arch.Block) -> None:
+        super().__init__()
+        cout, hidden = block.out_channels, block.squeezed
+        self.gated = hidden > 0
+        if self.gated:
+            name = f"fc_{block.name}"
+            self.squeeze = _linear(f"{name}_sqz_weights", f"{name}_sqz_offset", cout, hidden)
+            self.excitation = _linear(f"{name}_exc_weights", f"{name}_exc_offset", hidden, cout)
+
+    def gate(self, y: Tensor) -> Tensor:
+        """Every channel of (N, C, H, W) times a share of its own, by the means of all."""
+        if not self.gated:
+            return y
+        means = y.mean(axis=(2, 3))  # (N, C)
+        shares = F.sigmoid(self.excitation(F.relu(self.squeeze(means))))
+        return y * shares.unsqueeze([2, 3])
+
+
+def _linear(weight: str, bias: str, cin: int, cout: int) -> nn.Linear:
+    """A linear layer that begins as torch's does: uniform within 1/sqrt(in), as in Paddle 1.x."""
+    bound = 1.0 / math.sqrt(cin)
+    uniform = Uniform(-bound, bound)
+    weight_attr, bias_attr = (ParamAttr(name, uniform) for name in (weight, bias))
+    return nn.Linear(cin, cout, weight_attr, bias_attr)
+
+
 def _shortcut(block: arch.Block) -> nn.Layer:
     if block.padded:
         return Padding(block)
     return Projection(block) if block.projection else nn.Identity()
 
 
-class BasicBlock(nn.Layer):
+class BasicBlock(Gated):
     """3x3, 3x3 and the shortcut: the block of ResNet-18 and 34, and of CIFAR's 20 to 110.
 
     A plain network's has no shortcut.
     """
 
     def __init__(self, block: arch.Block) -> None:
-        super().__init__()
+        super().__init__(block)
         name, cin, cout = block.name, block.in_channels, block.out_channels
         first, second = block.strides
         width, bias = block.width, block.biased
@@ -115,17 +147,17 @@ class BasicBlock(nn.Layer):
 
     def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, out, H/stride, W/stride)
         y = F.relu(self.branch2a(x))
-        y = self.branch2b(y)
+        y = self.gate(self.branch2b(y))
         if self.branch1 is not None:
             y = y + self.branch1(x)
         return F.relu(y)
 
 
-class Bottleneck(nn.Layer):
+class Bottleneck(Gated):
     """1x1, 3x3, 1x1 and the shortcut: the block of ResNet-50, 101 and 152."""
 
     def __init__(self, block: arch.Block) -> None:
-        super().__init__()
+        super().__init__(block)
         name, cin, cout = block.name, block.in_channels, block.out_channels
         first, second = block.strides
         width, groups = block.width, block.groups
@@ -137,7 +169,7 @@ class Bottleneck(nn.Layer):
     def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, 4*width, H/stride, W/stride)
         y = F.relu(self.branch2a(x))
         y = F.relu(self.branch2b(y))
-        y = self.branch2c(y)
+        y = self.gate(self.branch2c(y))
         y = y + self.branch1(x)
         return F.relu(y)
 
@@ -168,11 +200,7 @@ class ResNet(Network):
             self.add_sublayer(block.name, make(block))
         if include_top:
             self.pool5 = nn.AdaptiveAvgPool2D(1)
-            cin = blocks[-1].out_channels
-            bound = 1.0 / math.sqrt(cin)
-            uniform = Uniform(-bound, bound)
-            weight, bias = (ParamAttr(f"fc_0.{part}_0", uniform) for part in "wb")
-            self.fc = nn.Linear(cin, num_classes, weight, bias)
+            self.fc = _linear("fc_0.w_0", "fc_0.b_0", blocks[-1].out_channels, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         for name in self.stem_names:

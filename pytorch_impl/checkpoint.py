@@ -27,16 +27,18 @@ def to_tensor(array: np.ndarray) -> torch.Tensor:
 def load_weights(model: Network, tensors: Mapping[str, np.ndarray]) -> None:
     """Put tensors in any dialect into ``model``, which takes the widest of their dtypes.
 
-    Their names may all begin with a wrapper's prefix (``module.`` and others of
-    ``weight_port.recognise``). Raises weight_port.MismatchError where they are not the
-    model's; it is unchanged then.
+    Their names may begin with any prefix, as ``weight_port.recognise`` finds it; a
+    weight_port.PartWarning says what stands beside the network and is left out. Raises
+    weight_port.MismatchError where they are not the model's; it is unchanged then.
     """
-    _put(model, tensors)
-
-
-def _put(model: Network, tensors: Mapping[str, np.ndarray], new_head: bool = False) -> None:
-    """As ``load_weights``; a ``new_head`` stays as the model has it, and what the file lacks."""
     recognised = weight_port.recognise(tensors)
+    if recognised.others:
+        warnings.warn("; ".join(recognised.notes), weight_port.PartWarning, stacklevel=2)
+    _put(model, recognised)
+
+
+def _put(model: Network, recognised: weight_port.Recognised, new_head: bool = False) -> None:
+    """As ``load_weights``; a ``new_head`` stays as the model has it, and what the file lacks."""
     detection = recognised.detection
     if model.architecture not in (detection.architecture, *detection.twins):
         raise weight_port.MismatchError(
@@ -44,6 +46,7 @@ def _put(model: Network, tensors: Mapping[str, np.ndarray], new_head: bool = Fal
         )
     name = model.architecture
     top = model.include_top and (detection.include_top or not new_head)
+    weight_port.check(recognised.tensors, detection, top)
     state = casts.unified(
         weight_port.convert(recognised.tensors, "pytorch_impl", include_top=top, architecture=name)
     )
@@ -61,23 +64,30 @@ def load(
     include_top: bool = True,
     architecture: str | None = None,
     num_classes: int | None = None,
+    *,
+    key: str | None = None,
+    prefix: str | None = None,
 ) -> Network:
     """The model that a checkpoint holds, in evaluation mode, in the widest of its dtypes.
 
-    The file may be in any format and dialect that ``weight_port`` reads, under a wrapper's prefix
-    (``module.``) too; its keys and shapes say which depth and form it is; ``architecture`` names
-    the form where they leave it open (``resnet50`` has the tensors of ``resnet50_v1``).
-    Where they do, a weight_port.TwinWarning says what else the file may be; naming the network
-    settles it. ``include_top=False`` leaves the classifier out.
+    The file may be in any format and dialect that ``weight_port`` reads, behind any prefix and
+    beside other modules too: a weight_port.PartWarning says what is left there, and ``key`` and
+    ``prefix`` choose among several (see ``weight_port.recognise``). Its keys and shapes say which
+    depth and form it is; ``architecture`` names the form where they leave it open (``resnet50`` has
+    the tensors of ``resnet50_v1``). Where they do, a weight_port.TwinWarning says what else the
+    file may be; naming the network settles it. ``include_top=False`` leaves the classifier out.
     With a ``num_classes`` that is not the file's,
     or where the file has no classifier, the last layer is new, untrained: a UserWarning says so.
     Raises weight_port.WeightPortError for a file that is not exactly one of our networks.
     """
-    recognised = weight_port.recognise(path, architecture=architecture)
+    recognised = weight_port.recognise(path, architecture=architecture, key=key, prefix=prefix)
     detection = recognised.detection
+    if recognised.others:
+        said = "; ".join(recognised.notes)
+        warnings.warn(f"{path}: {said}", weight_port.PartWarning, stacklevel=2)
     if said := twins.warning(path, detection):
         warnings.warn(said, weight_port.TwinWarning, stacklevel=2)
-    classes = detection.num_classes if num_classes is None else num_classes
+    classes = detection.sizes["num_classes"] if num_classes is None else num_classes
     hidden = {"hidden": detection.hidden} if detection.hidden else {}
     model = MODELS[detection.architecture](classes, detection.in_channels, include_top, **hidden)
     same = num_classes is None or (detection.include_top and classes == detection.num_classes)
@@ -85,5 +95,5 @@ def load(
         had = f"one of {detection.num_classes} classes" if detection.include_top else "none"
         what = f"{path}: the model's classifier, of {classes} classes, is new (the file's: {had})"
         warnings.warn(f"{what}: train it", stacklevel=2)
-    _put(model, recognised.tensors, include_top and not same)
+    _put(model, recognised, include_top and not same)
     return model.eval()

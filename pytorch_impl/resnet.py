@@ -2,13 +2,14 @@
 
 He et al., "Deep Residual Learning for Image Recognition" (2015), with the stride on the 3x3
 convolution of a bottleneck ("v1.5", as in torchvision and PaddleClas) unless the row says
-otherwise; ResNeXt, wide, vd, CIFAR's and the first releases' forms are rows of the same table. A
-module's path with dots as underscores is the scheme's layer name: ``res2a.branch2a`` is
+otherwise; ResNeXt, wide, vd, gated (SE), CIFAR's and the first releases' forms are rows of the same
+table. A module's path with dots as underscores is the scheme's layer name: ``res2a.branch2a`` is
 ``res2a_branch2a``.
 """
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -70,20 +71,43 @@ class Padding(nn.Module):
         return F.pad(x, (0, 0, 0, 0, self.zeros, self.zeros))
 
 
+class Gated(nn.Module):
+    """What basic blocks and bottlenecks share: the gate of squeeze-and-excitation, if there is one.
+
+    Hu et al., "Squeeze-and-Excitation Networks" (2018), section 3.
+    """
+
+    def __init__(self, block: arch.Block) -> None:
+        super().__init__()
+        cout, hidden = block.out_channels, block.squeezed
+        self.gated = hidden > 0
+        if self.gated:
+            self.squeeze = nn.Linear(cout, hidden)
+            self.excitation = nn.Linear(hidden, cout)
+
+    def gate(self, y: Tensor) -> Tensor:
+        """Every channel of (N, C, H, W) times a share of its own, by the means of all."""
+        if not self.gated:
+            return y
+        means = y.mean(dim=(2, 3))  # (N, C)
+        shares = torch.sigmoid(self.excitation(F.relu(self.squeeze(means))))
+        return y * shares[:, :, None, None]
+
+
 def _shortcut(block: arch.Block) -> nn.Module:
     if block.padded:
         return Padding(block)
     return Projection(block) if block.projection else nn.Identity()
 
 
-class BasicBlock(nn.Module):
+class BasicBlock(Gated):
     """3x3, 3x3 and the shortcut: the block of ResNet-18 and 34, and of CIFAR's 20 to 110.
 
     A plain network's has no shortcut.
     """
 
     def __init__(self, block: arch.Block) -> None:
-        super().__init__()
+        super().__init__(block)
         cin, width, cout = block.in_channels, block.width, block.out_channels
         self.branch2a = ConvBN(cin, width, 3, block.strides[0], bias=block.biased)
         self.branch2b = ConvBN(width, cout, 3, block.strides[1], bias=block.biased)
@@ -91,17 +115,17 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, out, H/stride, W/stride)
         y = F.relu(self.branch2a(x), inplace=True)
-        y = self.branch2b(y)
+        y = self.gate(self.branch2b(y))
         if self.branch1 is not None:
             y += self.branch1(x)
         return F.relu(y, inplace=True)
 
 
-class Bottleneck(nn.Module):
+class Bottleneck(Gated):
     """1x1, 3x3, 1x1 and the shortcut: the block of ResNet-50, 101 and 152."""
 
     def __init__(self, block: arch.Block) -> None:
-        super().__init__()
+        super().__init__(block)
         self.branch2a = ConvBN(block.in_channels, block.width, 1, block.strides[0])
         self.branch2b = ConvBN(block.width, block.width, 3, block.strides[1], block.groups)
         self.branch2c = ConvBN(block.width, block.out_channels, 1)
@@ -110,7 +134,7 @@ class Bottleneck(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, 4*width, H/stride, W/stride)
         y = F.relu(self.branch2a(x), inplace=True)
         y = F.relu(self.branch2b(y), inplace=True)
-        y = self.branch2c(y)
+        y = self.gate(self.branch2c(y))
         y += self.branch1(x)
         return F.relu(y, inplace=True)
 

@@ -16,7 +16,7 @@ from training.errors import TrainingError
 from training.loop import checkpoints, launch, schedules
 from training.loop.checkpoints import State
 from weight_port import WeightPortError, terminal
-from weight_port.storage import disk
+from weight_port.storage import disk, folders
 
 
 def next_rate(state: State) -> float:
@@ -41,7 +41,7 @@ def _run(framework: str, task: str, checkpoint: Path, more: dict[str, str]) -> S
 
 
 def _export(args: argparse.Namespace) -> int:
-    with disk.new_folder(args.out, args.force) as folder:
+    with folders.new_folder(args.out, args.force) as folder:
         state = _run(args.framework, "export", args.checkpoint, {"out": str(folder.absolute())})
     print(f"{args.out}: {', '.join(sorted(path.name for path in args.out.iterdir()))}")
     settings = state.settings

@@ -65,7 +65,29 @@ def _add_inspect(inspect: argparse.ArgumentParser) -> None:
         action="store_true",
         help="minimum, maximum, mean, standard deviation, NaN and infinity count of every tensor",
     )
+    _add_choice(inspect)
     inspect.set_defaults(run=_inspect)
+
+
+def _add_choice(command: argparse.ArgumentParser) -> None:
+    """The options that say which tensors of a file are meant."""
+    command.add_argument(
+        "--key",
+        metavar="KEY",
+        help="the dict of tensors in a checkpoint that has several: ema, ema/module",
+    )
+    command.add_argument(
+        "--prefix",
+        metavar="PREFIX",
+        help="what stands before the network's names, where there are several: Student.",
+    )
+    command.add_argument(
+        "--drop",
+        metavar="GLOB",
+        action="append",
+        default=[],
+        help="leave out the tensors whose names match; may be given again",
+    )
 
 
 def _add_convert(convert: argparse.ArgumentParser) -> None:
@@ -121,6 +143,23 @@ def _add_convert(convert: argparse.ArgumentParser) -> None:
         "--allow-mismatch",
         action="store_true",
         help="write it all the same where the target's model computes something else",
+    )
+    _add_choice(convert)
+    convert.add_argument(
+        "--rest",
+        metavar="drop|keep|FILE",
+        help="the tensors beside the network: left out, written with it as they are, or in a file",
+    )
+    convert.add_argument(
+        "--to-prefix",
+        metavar="PREFIX",
+        help="before the network's names in DST; with --rest keep, else what it was in SRC",
+    )
+    convert.add_argument(
+        "--into",
+        type=Path,
+        metavar="FILE",
+        help="write what FILE holds, the network in the place of its own (in DIALECT)",
     )
     convert.add_argument(
         "--linear-layout",

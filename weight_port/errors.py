@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import struct
 
+_PIECE = 1 << 14  # characters that are looked at at a time
+_LONGEST_LINE = 4_000  # characters of a name, or of what is said of one
+
 
 class WeightPortError(Exception):
     """Base of all the errors that weight_port raises on purpose."""
@@ -48,16 +51,34 @@ def plain(text: str) -> str:
     """
     if text.isprintable():
         return text
+    # Letter by letter only a piece at a time: each letter is an object of up to 80 bytes.
+    return "".join(_escaped(text[at : at + _PIECE]) for at in range(0, len(text), _PIECE))
+
+
+def _escaped(text: str) -> str:
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
+def brief(text: str) -> str:
+    """As much of a text as anybody reads, and how long it is."""
+    if len(text) <= _LONGEST_LINE:
+        return text
+    return f"{text[:_LONGEST_LINE]} … ({len(text):,} characters)"
+
+
 def one_line(text: object) -> str:
-    """The text of a name out of a file, which begins no line of its own."""
-    return plain(str(text)).replace("\n", "\\n").replace("\t", "\\t")
+    """The text of a name out of a file, which begins no line of its own and fills no screen."""
+    return plain(brief(str(text))).replace("\n", "\\n").replace("\t", "\\t")
 
 
 class TwinWarning(UserWarning):
     """A model was built from tensors that may be another network's."""
+
+
+class PartWarning(UserWarning):
+    """A network was taken out of a file, and other tensors were left there."""
 
 
 # What Python and NumPy raise where a reader meets damaged or hostile bytes: a missing key, a

@@ -39,11 +39,19 @@ def _weighted(layers: list[arch.Layer], row: arch.Row) -> str:
         return _weighted_classic(layers)
     projections = sum(layer.kind == "conv" and layer.branch == "branch1" for layer in layers)
     convolutions = sum(layer.kind == "conv" for layer in layers) - projections
-    linear = sum(layer.kind == "linear" for layer in layers)
+    linear = sum(layer.kind == "linear" and not layer.block for layer in layers)
+    gates = sum(layer.kind == "linear" for layer in layers) - linear
     text = f"{convolutions + linear} weighted layers: {convolutions} convolutions"
     text += " and the classifier" if linear else ""
     text += f"; {projections} projections of shortcuts are not counted" if projections else ""
-    return text + ("; the name counts the stem's three as one" if row.vd else "")
+    text += f"; {gates} linear layers of gates are not counted" if gates else ""
+    return text + _stem(row)
+
+
+def _stem(row: arch.Architecture) -> str:
+    """How a name counts a deep stem; SENet-154's counts each of the three."""
+    as_one = row.deep and str(row.weighted_layers) in row.name
+    return "; the name counts the stem's three as one" if as_one else ""
 
 
 def _weighted_classic(layers: list[arch.Layer]) -> str:

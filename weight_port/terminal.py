@@ -56,7 +56,9 @@ def say_json(value: Any) -> None:
     """Print a JSON document of ASCII alone; NaN and infinities are texts, which JSON can hold."""
     import json  # loaded where it is asked for
 
-    print(json.dumps(_strict(value), indent=2))
+    for text in json.JSONEncoder(indent=2).iterencode(_strict(value)):
+        sys.stdout.write(text)  # as it is made: whole, it would take many times the value's memory
+    print()
 
 
 def _strict(value: Any) -> Any:

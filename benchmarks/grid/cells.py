@@ -32,6 +32,10 @@ RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")  # that
 _SAME = {name: name for name in RESNETS}
 _WIDE = {name: name for name in ("wide_resnet50_2", "wide_resnet101_2")}
 _NEXT = {name: name for name in ("resnext50_32x4d", "resnext101_64x4d")}
+_NEXT_PADDLE = {
+    name: name
+    for name in ("resnext50_64x4d", "resnext101_32x4d", "resnext152_32x4d", "resnext152_64x4d")
+}
 _NEXT_32X8D = {"resnext101_32x8d": "resnext101_32x8d"}
 _VGG = {name: name for name in classic_names.VGG}
 _VGG_BN = {name: name.removesuffix("_bn") for name in classic_names.VGG}  # it has an argument
@@ -45,8 +49,11 @@ LIBRARIES: dict[str, dict[str, str]] = {
         **_SAME, **_NEXT, **_NEXT_32X8D, **_WIDE,
         "resnet18_vd": "resnet18d", "resnet34_vd": "resnet34d", "resnet50_vd": "resnet50d",
         "resnet101_vd": "resnet101d", "resnet152_vd": "resnet152d",
+        "resnext50_vd_32x4d": "resnext50d_32x4d",
+        "resnet50_vc": "resnet50c", "resnet101_vc": "resnet101c",
+        **{name: name for name in ("resnext101_32x4d", "resnext101_32x16d", "resnext101_32x32d")},
     },
-    "paddle.vision": {**_SAME, **_NEXT, **_WIDE, **_VGG_BN, **_ALEXNET},
+    "paddle.vision": {**_SAME, **_NEXT, **_NEXT_PADDLE, **_WIDE, **_VGG_BN, **_ALEXNET},
 }  # fmt: skip
 
 

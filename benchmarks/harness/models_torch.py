@@ -52,7 +52,8 @@ def build_timm(path: str, name: str) -> Any:
     import timm
 
     model = timm.create_model(LIBRARIES["timm"][name], pretrained=False)
-    tensors = weight_port.convert(weight_port.read(path), to="timm")
+    # vc and vd have the same tensors in the scheme, and other names in timm.
+    tensors = weight_port.convert(weight_port.read(path), to="timm", architecture=name)
     model.load_state_dict({key: to_tensor(array) for key, array in tensors.items()}, strict=True)
     return model.eval()
 

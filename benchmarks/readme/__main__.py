@@ -1,13 +1,13 @@
-"""The README's tables and picture, from the committed records: ``python -m benchmarks.readme``.
+"""The tables and picture of README and docs, from the records: ``python -m benchmarks.readme``.
 
-``--check`` writes nothing and exits 1 where the README or the picture is stale.
+``--check`` writes nothing and exits 1 where a page or the picture is stale.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from benchmarks.report import pictures
 from parity import survey
 from training.degradation import record as degradation_record
 from training.evaluate import record as evaluate_record
+from weight_port.arch import ARCHITECTURES
+from weight_port.dialects.rows import DIALECTS
 
 ROOT = RESULTS.parents[1]
 PORT = "port-cpu.json"
@@ -62,8 +64,12 @@ def _largest(outputs: list[dict[str, Any]], name: str | None) -> str:
 
 
 def networks_table() -> str:
-    """Every network of the table, and what a run of it in both frameworks says."""
+    """Every network of the table, and what a run of it in both frameworks says.
+
+    Who names it so is the tables' to say, since no run changes with it.
+    """
     record = survey.read(RESULTS / "parity" / "networks.json")
+    measured = {row["name"]: row for row in record["networks"]}
     lines = [
         [
             f"`{row['name']}`",
@@ -72,10 +78,9 @@ def networks_table() -> str:
             f"{row['multiply_adds'] / 1e9:.2f}",
             str(row["weighted_layers"]),
             ", ".join(name for name in row["dialects"] if name not in _OURS),
-            f"{row['logits']:.0e}",
-            f"{row['gradients']:.0e}",
+            *_measured(measured.get(row["name"])),
         ]
-        for row in record["networks"]
+        for row in map(survey.described, ARCHITECTURES)
     ]
     headings = ["network", "year", "parameters", "GMACs", "layers", "libraries' names"]
     left = [True, *4 * [False], True, False, False]
@@ -84,6 +89,23 @@ def networks_table() -> str:
 
 
 _OURS = ("paddle1", "pytorch_impl", "paddle_impl")  # which hold all
+
+
+def _measured(row: dict[str, Any] | None) -> list[str]:
+    """The errors of logits and gradients; a network that no record has was not measured."""
+    if row is None:
+        return 2 * [speeds.NOT_MEASURED]
+    return [f"{row['logits']:.0e}", f"{row['gradients']:.0e}"]
+
+
+def dialects_table() -> str:
+    """Every dialect, the networks that it names, and how that was verified."""
+    lines = [
+        [f"`{row.name}`", str(len(row.holds)), "yes" if row.linear else "no", row.verified]
+        for row in DIALECTS.values()
+    ]
+    headings = ["dialect", "networks", "classifier", "verified against"]
+    return github(lines, headings, [True, False, True, True])
 
 
 def port_targets() -> str:
@@ -135,6 +157,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "selftest": selftest,
     "parity": parity_table,
     "networks": networks_table,
+    "dialects": dialects_table,
     "parity-cost": parity_cost,
     "speed": speeds.speed_table,
     "ratios": speeds.ratio_table,
@@ -157,15 +180,28 @@ BLOCKS: dict[str, Callable[[], str]] = {
 }
 
 
+_BLOCK = re.compile(r"(<!-- ([a-z-]+) -->\n)(.*?)(<!-- /\2 -->)", re.DOTALL)
+
+
+def pages() -> list[Path]:
+    """The files whose blocks are made here: README in both languages, and all of docs."""
+    return sorted([*ROOT.glob("README*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
 def render(text: str) -> str:
-    """``text`` with what stands between ``<!-- name -->`` and ``<!-- /name -->`` made anew."""
-    for name, block in BLOCKS.items():
-        marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        if not marks.search(text):
-            raise ValueError(f"README.md has no block <!-- {name} --> … <!-- /{name} -->")
-        made = block()
-        text = marks.sub(lambda m, made=made: f"{m[1]}{made}\n{m[2]}", text)  # type: ignore[misc]
-    return text
+    """``text`` with what stands between ``<!-- name -->`` and ``<!-- /name -->`` made anew.
+
+    Raises ``ValueError`` for a mark that has no other half or a name that is not in ``BLOCKS``.
+    """
+    marks, blocks = re.findall(r"<!-- /?([a-z-]+) -->", text), _BLOCK.findall(text)
+    if len(marks) != 2 * len(blocks) or not set(marks) <= set(BLOCKS):
+        raise ValueError(f"blocks <!-- name --> … <!-- /name --> of {sorted(BLOCKS)}, not {marks}")
+    return _BLOCK.sub(lambda block: f"{block[1]}{BLOCKS[block[2]]()}\n{block[4]}", text)
+
+
+def unused(texts: Iterable[str]) -> set[str]:
+    """The blocks that no page shows: a record would be kept for nobody."""
+    return set(BLOCKS) - {block[1] for text in texts for block in _BLOCK.findall(text)}
 
 
 def stale_pictures() -> list[Path]:
@@ -176,17 +212,18 @@ def stale_pictures() -> list[Path]:
 
 def main() -> int:
     """Run the command; returns its exit status."""
-    path = ROOT / "README.md"
-    old = path.read_text()
-    new = render(old)
-    old_pictures = stale_pictures()
+    old = {path: path.read_text() for path in pages()}
+    new = {path: render(text) for path, text in old.items()}
+    stale = [path for path in old if old[path] != new[path]]
+    pictures_to_draw = stale_pictures()
     if "--check" in sys.argv[1:]:
-        stale = [file.name for file in ([path] if new != old else []) + old_pictures]
-        print(f"{', '.join(stale)}: stale, run `make readme`" if stale else "all is up to date")
-        return int(bool(stale))
-    for picture in old_pictures:
+        names = [file.name for file in stale + pictures_to_draw]
+        print(f"{', '.join(names)}: stale, run `make readme`" if names else "all is up to date")
+        return int(bool(names))
+    for picture in pictures_to_draw:
         pictures.draw(read(SPEED), PICTURES[picture], picture, force=True)
-    path.write_text(new)
+    for path in stale:
+        path.write_text(new[path])
     return 0
 
 

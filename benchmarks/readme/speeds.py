@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.experiments.forward.rows import harness, ratios, rows
 from benchmarks.experiments.layers import rows as layers_rows
-from benchmarks.grid.cells import LAYOUTS, PAIRS, RUNGS
+from benchmarks.grid.cells import LAYOUTS, MODELS, PAIRS, RUNGS
 from benchmarks.records import rooms, tables
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
@@ -18,6 +18,9 @@ SPEED = "forward-cpu.json"
 NETWORKS = ("classics-cpu.json", "resnets-cpu.json", "cifar-nets-cpu.json")
 MODES = "modes-cpu.json"
 ALLOCATORS = "allocators-cpu.json"
+
+
+NOT_MEASURED = "not measured"  # of a network that no record has yet
 
 
 def read(name: str) -> dict[str, Any]:
@@ -70,9 +73,13 @@ def speed_table() -> str:
 
 
 def network_speeds() -> str:
-    """Every network that was timed, one image at a time: a line each, and where it was."""
+    """Every network, one image at a time: a line each, and where it was timed."""
     records = {name: read(name) for name in NETWORKS}
     lines = [line for record in records.values() for line in _network_lines(record)]
+    timed = {line[0] for line in lines}
+    lines += [
+        [name, *2 * [NOT_MEASURED], *("" for _ in PAIRS)] for name in MODELS if name not in timed
+    ]
     headings = ["batch 1, ms", "pytorch_impl", "paddle_impl"]
     headings += [f"{top} / {bottom}" for top, bottom in PAIRS]
     where = [f"`{name}`: {_machine(record)}" for name, record in records.items()]

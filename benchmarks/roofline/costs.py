@@ -66,7 +66,7 @@ def step_kind(layer: arch.Layer) -> str | None:
 def has_relu(layer: arch.Layer, bottleneck: bool) -> bool:
     """Whether a ReLU follows: in a ResNet after a block's sum, and every batch norm but its
     branches' last."""
-    if layer.sources:  # of a classic network
+    if layer.sources or layer.activation:  # of a classic network, or of a gate
         return layer.activation == "relu"
     if layer.kind == "block":
         return True

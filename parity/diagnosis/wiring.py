@@ -21,9 +21,10 @@ Array = np.ndarray
 class Feed:
     """Where a layer's input comes from."""
 
-    sources: tuple[str, ...]  # a block's: the branch, then the shortcut if there is one
+    sources: tuple[str, ...]  # a block's: the branch, the shortcut and the gate if there are any
     activation: str = ""  # between the source and the layer: relu or sigmoid
     pooled: bool = False  # a 2x2 average pool in between: the shortcut of a vd network
+    averaged: bool = False  # all pixels averaged in between: the gate's first layer
 
 
 def _block_feeds(block: arch.Block, bottleneck: bool, entry: str) -> Iterator[tuple[str, Feed]]:
@@ -40,7 +41,12 @@ def _block_feeds(block: arch.Block, bottleneck: bool, entry: str) -> Iterator[tu
         shortcut = arch.batch_norm_name(conv)
         yield conv, Feed((entry,), pooled=block.pooled)
         yield shortcut, Feed((conv,))
-    yield block.name, Feed((last, shortcut) if block.added else (last,))
+    squeeze, excitation = f"fc_{block.name}_sqz", f"fc_{block.name}_exc"
+    if block.squeezed:
+        yield squeeze, Feed((last,), averaged=True)
+        yield excitation, Feed((squeeze,), "relu")
+    gate = (excitation,) if block.squeezed else ()
+    yield block.name, Feed((last, shortcut, *gate) if block.added else (last,))
 
 
 def _classic_feeds(name: str) -> dict[str, Feed]:
@@ -84,6 +90,8 @@ def prepare(feed: Feed, sources: Sequence[Array]) -> tuple[Array, ...]:
     """The sources' outputs as the layer takes them."""
     activate = ACTIVATIONS[feed.activation]
     inputs = tuple(activate(x) for x in sources)
+    if feed.averaged:
+        return tuple(x.mean(axis=(2, 3)) for x in inputs)
     if feed.pooled:
         return tuple(kernels.average_pool(x, 2, 2, ceil_mode=True) for x in inputs)
     return inputs
@@ -129,6 +137,14 @@ def _linear(step: Step, inputs: Sequence[Array]) -> Array:
     return kernels.linear(inputs[0], weight, bias)
 
 
+def _block(_: Step, inputs: Sequence[Array]) -> Array:
+    """ReLU of the branch, scaled by the gate if there is one, and the shortcut if there is one."""
+    branch, *others = inputs
+    if len(others) == 2:
+        branch = branch * kernels.sigmoid(others[1])[:, :, None, None]
+    return kernels.relu(branch + others[0] if others else branch)
+
+
 KINDS: dict[str, Callable[[Step, Sequence[Array]], Array]] = {
     "conv": _conv,
     "batch_norm": lambda step, xs: kernels.batch_norm(
@@ -139,7 +155,7 @@ KINDS: dict[str, Callable[[Step, Sequence[Array]], Array]] = {
     "adaptive_pool": lambda step, xs: kernels.adaptive_pool(xs[0], step.layer.kernel),
     "local_norm": lambda step, xs: kernels.local_norm(xs[0], bias=step.local_bias),
     "concat": lambda _, xs: np.concatenate(xs, axis=1),
-    "block": lambda _, xs: kernels.relu(xs[0] + xs[1] if len(xs) == 2 else xs[0]),
+    "block": _block,
     "avg_pool": lambda _, xs: xs[0].mean(axis=(2, 3), keepdims=True),
     "linear": _linear,
     "logits": lambda _, xs: xs[0].reshape(len(xs[0]), -1),

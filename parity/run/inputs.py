@@ -116,7 +116,8 @@ def subject(model: str, given: Given, folder: Path, say: Say) -> Subject:
                 f"channels, {path}: {detection.num_classes} of "
                 f"{detection.in_channels}; the two must be the same network's"
             )
-    labels = np.random.default_rng(given.seed).integers(detection.num_classes, size=len(batch))
+    classes = detection.sizes["num_classes"]
+    labels = np.random.default_rng(given.seed).integers(classes, size=len(batch))
     origin = {side: str(file) for side, file in weights.items()}
     if given.weights is None:
         origin = dict.fromkeys(FRAMEWORKS, f"drawn from seed {given.seed}, calibrated in Paddle")

@@ -89,9 +89,16 @@ def available_threads() -> int:
 
 
 def environment(threads: int, extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
-    """The parent's environment without what tunes the frameworks, plus ``settings``."""
+    """The parent's environment without what tunes the frameworks, plus ``settings``.
+
+    A process in it looks for modules in this suite before the folder that it runs in, so that a
+    user's own ``parity.py`` is not taken for the suite's (before Python 3.11 it still is).
+    """
     kept = {key: value for key, value in os.environ.items() if not key.startswith(_DROPPED)}
-    wanted = {**kept, **settings(threads), **(extra or {})}
+    folders = (str(_ROOT), kept.get("PYTHONPATH", ""), os.curdir)
+    path = os.pathsep.join(filter(None, folders))
+    ours = {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+    wanted = {**kept, **ours, **settings(threads), **(extra or {})}
     return {key: value for key, value in wanted.items() if value is not None}
 
 
@@ -118,10 +125,6 @@ class Worker:
         job_file = Path(self._folder.name, "job.json")
         job_file.write_text(json.dumps(job))
         variables = environment(threads or available_threads(), extra)
-        if python is not None:
-            variables["PYTHONPATH"] = os.pathsep.join(
-                filter(None, (str(_ROOT), variables.get("PYTHONPATH", "")))
-            )
         command = [str(python or sys.executable), "-W", "ignore", "-m", module]
         command += [str(job_file), str(self._result)]
         try:

@@ -36,8 +36,11 @@ LONGEST_MESSAGE = 2_000  # characters of an error
 
 # A reader loads its format's module, ml_dtypes and others when it first needs them. Here they are
 # loaded before: their code is no memory of a file's, and atheris looks at what it sees imported.
-for _module in Path(weight_port.__file__).parent.glob("formats/*.py"):
-    import_module(f"weight_port.formats.{_module.stem}".removesuffix(".__init__"))
+for _module in Path(weight_port.__file__).parent.glob("formats/**/*.py"):
+    _path = ".".join(
+        _module.relative_to(Path(weight_port.__file__).parents[1]).with_suffix("").parts
+    )
+    import_module(_path.removesuffix(".__init__"))
 for _name in ("ml_dtypes", "hashlib", "json", "tempfile", "weight_port.dialects.paddle_variables"):
     import_module(_name)
 # The layers of every network are built when a file is none of the likely ones, and kept.
@@ -130,6 +133,15 @@ TARGETS: dict[str, Read] = {
     "sharded": several_files(
         ("a.safetensors", "b.safetensors", "x.safetensors.index.json"), "safetensors-sharded"
     ),
+    "sharded-torch": several_files(("a.bin", "b.bin", "x.bin.index.json"), "pth-sharded"),
+    "onnx": several_files(("w.data", "x.onnx"), "onnx"),
+    "hdf5": one_file("x.h5", "hdf5"),
+    "keras": one_file("x.keras", "keras"),
+    "caffemodel": one_file("x.caffemodel", "caffemodel"),
+    "flax": one_file("x.msgpack", "flax"),
+    "npy": one_file("x.npy", "npy"),
+    "pickle": one_file("x.pkl", "pickle"),
+    "pt2": one_file("x.pt2", "pt2"),
     "combined": program_and_weights,
     "folder": folder,
     "tar": archive,

@@ -19,7 +19,9 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import h5py
 import ml_dtypes
+import msgpack
 import numpy as np
 
 from weight_port.formats import npz, paddle1, pdiparams, pdparams, pth_writer, safetensors
@@ -252,6 +254,124 @@ def _combined_weights() -> bytes:
     return _bytes(pdiparams.write, ARRAYS, NAMES)
 
 
+# -- other frameworks
+
+
+def _sharded_torch() -> bytes:
+    shards = {"a.bin": _legacy(), "b.bin": _bytes(pth_writer.write, {"n": ARRAYS["n"]})}
+    weight_map = {**dict.fromkeys("wtp", "a.bin"), "n": "b.bin"}
+    return _joined(*shards.values(), json.dumps({"weight_map": weight_map}).encode())
+
+
+def _tensor_proto(name: bytes, shape: tuple[int, ...], kind: int, *fields: bytes) -> bytes:
+    dims = b"".join(_field(1, size) for size in shape)
+    return dims + _field(2, kind) + b"".join(fields) + _field(8, name)
+
+
+def _onnx() -> bytes:
+    w = ARRAYS["conv.weight"].tobytes()
+    entries = {b"location": b"w.data", b"offset": b"4", b"length": b"8"}
+    external = [_field(13, _field(1, key) + _field(2, value)) for key, value in entries.items()]
+    halves = b"".join(encode_varint(value) for value in (0x3C00, 0x4000, 1))
+    protos = (
+        _tensor_proto(b"raw", (2, 3), 1, _field(9, w)),
+        _tensor_proto(b"typed", (2, 3), 1, _field(4, w)),
+        _tensor_proto(b"half", (3,), 10, _field(5, halves)),
+        _tensor_proto(b"single", (2,), 7, _field(7, 5), _field(7, 300)),
+        _tensor_proto(b"out", (2,), 1, *external, _field(14, 1)),
+    )
+    value = _field(1, b"value") + _field(5, _tensor_proto(b"", (2, 3), 1, _field(9, w)))
+    nodes = (
+        _field(2, b"c") + _field(4, b"Constant") + _field(5, value),
+        _field(1, b"raw") + _field(2, b"same") + _field(4, b"Identity"),
+        _field(1, b"x") + _field(4, b"Conv"),
+    )
+    graph = b"".join(_field(1, node) for node in nodes) + b"".join(_field(5, p) for p in protos)
+    return _joined(bytes(range(16)), _field(1, 8) + _field(2, b"seed") + _field(7, graph))
+
+
+def _hdf5(latest: bool = False) -> bytes:
+    """As h5py writes it: other versions of HDF5 may give other bytes."""
+    stream, w = io.BytesIO(), ARRAYS["conv.weight"]
+    with h5py.File(stream, "w", libver="latest" if latest else "earliest") as file:
+        layer = file.create_group("layers/dense/vars")
+        layer.attrs["name"] = "fc"
+        layer["0"] = w
+        if not latest:  # whose indexes of chunks are not read
+            layer.create_dataset("1", data=w, chunks=(1, 2), compression=1, shuffle=True)
+        file["soft"] = h5py.SoftLink("/layers")
+    return stream.getvalue()
+
+
+def _keras() -> bytes:
+    layer = {"class_name": "Dense", "config": {"name": "fc"}}
+    config = json.dumps({"class_name": "Sequential", "config": {"layers": [layer]}})
+    return _zip(
+        {"metadata.json": b"{}", "config.json": config.encode(), "model.weights.h5": _hdf5()}
+    )
+
+
+def _caffe() -> bytes:
+    w = ARRAYS["conv.weight"].tobytes()
+    shape = _field(7, _field(1, encode_varint(2) + encode_varint(3)))
+    old = b"".join(_field(n, size) for n, size in ((1, 1), (2, 1), (3, 2), (4, 3)))
+    new = _field(1, b"fc") + _field(2, b"InnerProduct") + _field(7, shape + _field(5, w))
+    v1 = _field(4, b"ip") + _field(5, 14) + _field(6, old + _field(8, w + w))
+    v0 = _field(1, _field(1, b"c") + _field(2, b"conv") + _field(50, old + _field(5, w)))
+    return _field(1, b"net") + _field(2, v1) + _field(2, v0) + _field(100, new)
+
+
+def _flax() -> bytes:
+    w = ARRAYS["conv.weight"]
+
+    def array(values: np.ndarray) -> msgpack.ExtType:
+        return msgpack.ExtType(1, msgpack.packb((values.shape, "float32", values.tobytes())))
+
+    chunks = {"0": array(w[0]), "1": array(w[1])}
+    large = {"__msgpack_chunked_array__": True, "shape": {"0": 2, "1": 3}, "chunks": chunks}
+    tree = {"params": {"w": array(w), "large": large}, "step": 70_000, "none": None, "x": 0.5}
+    return msgpack.packb(tree)
+
+
+def _pt2() -> dict[str, bytes]:
+    meta = {
+        "dtype": 7,
+        "sizes": [{"as_int": 3}, {"as_int": 2}],
+        "strides": [{"as_int": 1}, {"as_int": 3}],
+        "storage_offset": {"as_int": 0},
+        "layout": 7,
+    }
+    entry = {"path_name": "weight_0", "use_pickle": False, "tensor_meta": meta}
+    members = {
+        "x/data/weights/weight_0": ARRAYS["conv.weight"].tobytes(),
+        "x/data/weights/model_weights_config.json": json.dumps({"config": {"w": entry}}).encode(),
+        "x/byteorder": b"little",
+    }
+    return {"new": _zip(members), "old": _zip({"serialized_state_dict.pt": _legacy()})}
+
+
+def _npy() -> bytes:
+    """An array of one Python object, a dict, behind the header of ``numpy.save``."""
+    value = _dict({"w": _array(ARRAYS["conv.weight"]), "in": _dict({"n": _array(ARRAYS["n"])})})
+    dtype = op.call(op.global_("numpy", "dtype"), op.text("O8"), op.FALSE, op.TRUE)
+    new = op.call(
+        op.global_("numpy.core.multiarray", "_reconstruct"),
+        op.global_("numpy", "ndarray"),
+        op.integers([0]),
+        op.text("b"),
+    )
+    state = op.tuple_(op.integer(1), op.integers([]), dtype, op.FALSE, b"]" + value + b"a")
+    head = b"{'descr': '|O', 'fortran_order': False, 'shape': (), }".ljust(117) + b"\n"
+    start = b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head
+    return start + op.protocol(4) + new + state + op.BUILD + op.STOP
+
+
+def _detectron() -> bytes:
+    w = _array(ARRAYS["conv.weight"])
+    blobs = _dict({"conv1_w": w, "conv1_w_momentum": w})
+    return op.protocol(4) + _dict({"blobs": blobs, "cfg": op.text("x")}) + op.STOP
+
+
 def seeds() -> dict[str, dict[str, bytes]]:
     """Target to name to bytes."""
     return {
@@ -260,6 +380,15 @@ def seeds() -> dict[str, dict[str, bytes]]:
         "npz": _npz(),
         "safetensors": {"ours": _safetensors()},
         "sharded": {"ours": _sharded()},
+        "sharded-torch": {"ours": _sharded_torch()},
+        "onnx": {"every-form": _onnx()},
+        "hdf5": {"h5py": _hdf5(), "h5py-latest": _hdf5(latest=True)},
+        "keras": {"h5py": _keras()},
+        "caffemodel": {"every-layer": _caffe()},
+        "flax": {"tree": _flax()},
+        "npy": {"dict": _npy()},
+        "pickle": {"detectron": _detectron()},
+        "pt2": _pt2(),
         "combined": _combined(),
         "folder": {key.replace(".", "-"): _record(key) for key in ARRAYS},
         "tar": _tars(),

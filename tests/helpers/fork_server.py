@@ -75,7 +75,8 @@ def _fork(request: list[str], descriptors: list[int]) -> tuple[int, socket.socke
 def _run(folder: str, module: str, *arguments: str) -> int:
     """``python -m module`` with arguments in a folder; returns the exit status."""
     os.chdir(folder)
-    sys.path[0], sys.argv = folder, [module, *arguments]
+    sys.argv = [module, *arguments]
+    sys.path.append(folder)  # as `launch.environment` has it: after the suite
     sys.modules.pop(module, None)
     status: Any = 1
     try:

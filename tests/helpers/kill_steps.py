@@ -26,7 +26,7 @@ from typing import Any
 from weight_port import cli
 from weight_port.conversion import convert_file  # noqa: F401 (imported once, not in every fork)
 from weight_port.formats import files
-from weight_port.storage import disk
+from weight_port.storage import folders
 
 CALLS = ("fsync", "replace", "rename", "mkdir", "unlink", "rmdir")
 REMOVING = ("unlink", "rmdir")  # a full disk doesn't keep anyone from that
@@ -64,7 +64,7 @@ def patch(before: Callable[[str], None]) -> None:
 
     plain_open = builtins.open
     builtins.open = opening  # type: ignore[assignment]
-    disk.exchange = step("exchange", disk.exchange)
+    folders.exchange = step("exchange", folders.exchange)
     for name in CALLS:
         setattr(os, name, step(name, getattr(os, name)))
 
@@ -96,7 +96,7 @@ def convert(source: Path, destination: Path, stop: int, mode: str) -> int:
 def main(source: Path, destination: Path, mode: str, how: str) -> None:
     """Stop at the first step, at the second, and so on, until there is none left."""
     if how == "renames":
-        disk.exchange = lambda one, other: False
+        folders.exchange = lambda one, other: False
     if how == "in-place":
         files.new_file = in_place
     kept = destination.with_name("kept")

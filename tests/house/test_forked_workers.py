@@ -17,6 +17,7 @@ import pytest
 import weight_port
 from parity import seeded
 from parity.workers import launch
+from tests import ROOT
 from tests.helpers import forked_workers
 
 WORKER = """
@@ -32,7 +33,8 @@ if job["how"] == "error":
     1 / 0
 if job["how"] == "signal":
     os.kill(os.getpid(), 11)
-said = {"main": __name__, "argv": len(sys.argv), "folder": os.getcwd(), "path": sys.path[0]}
+said = {"main": __name__, "argv": len(sys.argv), "folder": os.getcwd()}
+said |= {"path": sys.path.index(os.getcwd()) > sys.path.index(job["suite"])}
 said |= {"MINE": os.environ.get("MINE"), "threads": threading.active_count()}
 said |= {"parent": os.getppid(), "before": "torch" in sys.modules}
 Path(sys.argv[2]).write_text(json.dumps(said))
@@ -56,7 +58,7 @@ def starter(
 
 
 def run(how: str, **more: Any) -> dict[str, Any]:
-    return launch.run_worker("odd_worker_torch", {"how": how}, **more)
+    return launch.run_worker("odd_worker_torch", {"how": how, "suite": str(ROOT)}, **more)
 
 
 def test_a_worker_has_its_folder_arguments_and_environment(starter: Any, tmp_path: Path) -> None:
@@ -64,7 +66,7 @@ def test_a_worker_has_its_folder_arguments_and_environment(starter: Any, tmp_pat
         said = run("tell", extra={"MINE": value})
         assert (said.pop("parent") == os.getpid()) is (starter is subprocess)
         assert said == {
-            "main": "__main__", "argv": 3, "folder": str(tmp_path), "path": str(tmp_path),
+            "main": "__main__", "argv": 3, "folder": str(tmp_path), "path": True,
             "MINE": value, "threads": 1, "before": False,
         }  # fmt: skip
 

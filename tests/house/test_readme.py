@@ -1,4 +1,4 @@
-"""The README: its commands and its code run as they stand, its tables are those of the records."""
+"""README and docs: their commands and code run as they stand, their tables are the records'."""
 
 from __future__ import annotations
 
@@ -14,21 +14,35 @@ from typing import Any
 import pytest
 
 from benchmarks.readme import __main__ as readme
+from benchmarks.readme.speeds import NETWORKS, read
 from parity import images, photographs, seeded
 from tests import ROOT
 from tests.helpers import commands
+from training.evaluate import record as evaluate_record
 from weight_port.arch import ARCHITECTURES
 
-TEXT = (ROOT / "README.md").read_text()
+PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in readme.pages()}
+README, CHINESE = PAGES["README.md"], PAGES["README.zh-CN.md"]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-COMMANDS = [
-    line.split("#")[0].strip() for block in blocks("bash") for line in block.splitlines() if line
-]
+def commands_of(text: str) -> list[str]:
+    lines = [line for block in blocks("bash", text) for line in block.splitlines()]
+    return [line.split("#")[0].strip() for line in lines if line]
+
+
+# Where a reader begins, then what the guides add. Tutorials have tests of their own.
+COMMANDS = list(
+    dict.fromkeys(
+        command
+        for page, text in [("README.md", README), *PAGES.items()]
+        if not page.startswith("docs/tutorials")
+        for command in commands_of(text)
+    )
+)
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +86,25 @@ def here(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_commands_are_found() -> None:
     assert COMMANDS[:2] == ["make demo", "make test"]
-    assert len(COMMANDS) == 9
-    lines = TEXT.splitlines()
-    assert (
-        max(n for n, line in enumerate(lines) if line.startswith(("make demo", "make test"))) < 20
-    )
+    assert {command.split()[0] for command in COMMANDS} == {"make", "python", "weight-port"}
+    assert len(COMMANDS) == 8
+    assert commands_of(CHINESE) == commands_of(README)
+
+
+def test_the_readme_is_short_and_its_commands_stand_first() -> None:
+    assert len(README.encode()) <= 12_000
+    assert len(CHINESE.encode()) <= 12_000
+    lines = README.splitlines()
+    assert lines.index("make test   # the whole suite") < 30
+    # The same tables and links in both languages.
+    for pattern in (r"<!-- /?[a-z-]+ -->", r"\]\((docs/[^)#]+)"):
+        assert re.findall(pattern, CHINESE) == re.findall(pattern, README)
+
+
+def test_the_trained_networks_figure_is_the_records() -> None:
+    sides = evaluate_record.read(readme.RESULTS / "cifar-cpu.json")["frameworks"].values()
+    (right,) = {side["right"] for side in sides}
+    assert all(f"{right:,}" in text for text in (README, CHINESE))
 
 
 def test_the_commands_run(folder: Path) -> None:
@@ -99,18 +127,42 @@ def test_images_are_downloaded_only_where_none_are_named(tmp_path: Path) -> None
         assert "--download" in run(command, tmp_path).stdout
 
 
-def test_the_pictures_are_there() -> None:
-    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", TEXT)
-    assert pictures
-    for picture in pictures:
-        head = (ROOT / picture).read_bytes()[:400]
+def slug(heading: str) -> str:
+    """The anchor that GitHub and MkDocs give a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
+def anchors(path: Path) -> set[str]:
+    return {slug(heading) for heading in re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_links_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", PAGES[page]):
+        if target.startswith("https://"):
+            continue
+        file, _, anchor = target.partition("#")
+        path = ((ROOT / page).parent / file) if file else ROOT / page
+        assert path.exists(), f"{page}: {target}"
+        assert not anchor or anchor in anchors(path), f"{page}: {target}"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "![" in PAGES[page]])
+def test_the_pictures_are_there(page: str) -> None:
+    for picture in re.findall(r"!\[[^]]+\]\(([^)]+)\)", PAGES[page]):
+        head = ((ROOT / page).parent / picture).read_bytes()[:400]
         assert head.startswith(b"\x89PNG\r\n\x1a\n") or b"<svg " in head, picture
 
 
+def test_every_page_is_found_from_the_index() -> None:
+    listed = set(re.findall(r"\]\(([a-z-]+/[a-z-]+\.md)", PAGES["docs/index.md"]))
+    assert {f"docs/{page}" for page in listed} == {
+        page for page in PAGES if re.fullmatch(r"docs/[^.]+/[^.]+\.md", page)
+    }
+
+
 def test_the_python_runs(folder: Path) -> None:
-    port, optimize = (
-        block for block in blocks("python") if "test_my_port" not in block
-    )  # see test_pytest_plugin
+    port, optimize = blocks("python", PAGES["docs/reference/python.md"])
     done = run([sys.executable, "-c", port], folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["resnet50", "25557032"]
@@ -121,21 +173,32 @@ def test_the_python_runs(folder: Path) -> None:
     assert (folder / "resnet50.safetensors").exists()
 
 
-def test_the_tables_are_those_of_the_records() -> None:
-    assert readme.render(TEXT) == TEXT
+@pytest.mark.parametrize("page", PAGES)
+def test_the_tables_are_those_of_the_records(page: str) -> None:
+    assert readme.render(PAGES[page]) == PAGES[page]
+
+
+def test_every_table_is_shown() -> None:
+    assert readme.unused(PAGES.values()) == set()
+    assert readme.unused([README]) >= {"port", "networks"}
 
 
 def test_every_network_has_a_row_of_speeds() -> None:
-    block = TEXT.split("<!-- network-speeds -->")[1].split("<!-- /network-speeds -->")[0]
+    text = PAGES["docs/results/speed-cpu.md"]
+    block = text.split("<!-- network-speeds -->")[1].split("<!-- /network-speeds -->")[0]
     lines = [[cell.strip() for cell in line.split("|")[1:4]] for line in block.splitlines()]
     speeds = {line[0]: line[1:] for line in lines if line and line[0] in ARCHITECTURES}
     assert set(speeds) == set(ARCHITECTURES)
-    assert all(float(median) > 0 for pair in speeds.values() for median in pair)
+    medians = [pair for pair in speeds.values() if pair != 2 * ["not measured"]]
+    assert all(float(median) > 0 for pair in medians for median in pair)
+    measured = {cell["model"] for name in NETWORKS for cell in read(name)["cells"]}
+    assert len(medians) == len(measured & set(ARCHITECTURES))
 
 
 def test_the_pictures_are_those_of_the_records() -> None:
     assert readme.stale_pictures() == []
-    assert all(f"]({path.relative_to(ROOT)})" in TEXT for path in readme.PICTURES)
+    for path in readme.PICTURES:
+        assert any(f"{path.relative_to(ROOT)})" in text for text in PAGES.values())
 
 
 def test_a_stale_picture_shows_and_is_drawn_anew(
@@ -152,12 +215,13 @@ def test_a_stale_picture_shows_and_is_drawn_anew(
     monkeypatch.setattr(sys, "argv", ["readme"])
     assert readme.main() == 0
     assert readme.stale_pictures() == []
-    assert (ROOT / "README.md").read_text() == TEXT
+    assert {page: (ROOT / page).read_text() for page in PAGES} == PAGES
 
 
 def test_a_stale_table_shows() -> None:
-    stale = re.sub(r"(\| resnet50, float64 +\| +)\d", r"\g<1>8", TEXT)
-    assert stale != TEXT
-    assert readme.render(stale) == TEXT
-    with pytest.raises(ValueError, match="no block"):
-        readme.render(TEXT.replace("<!-- parity -->", ""))
+    stale = re.sub(r"(\| resnet50, float64 +\| +)\d", r"\g<1>8", README)
+    assert stale != README
+    assert readme.render(stale) == README
+    for broken in ("", "<!-- parities -->"):
+        with pytest.raises(ValueError, match="blocks <!-- name -->"):
+            readme.render(README.replace("<!-- parity -->", broken))

@@ -123,9 +123,9 @@ def test_what_cannot_be_compared_says_why() -> None:
         assert_parity(lambda x: x, lambda x: x.astype(np.float32), IMAGES)
 
 
-def test_the_readmes_example_runs_as_a_test(pytester: pytest.Pytester) -> None:
-    readme = (ROOT / "README.md").read_text()
-    (example,) = re.findall(r"```python\n(# test_my_port\.py\n.*?)```", readme, re.DOTALL)
+def test_the_guides_example_runs_as_a_test(pytester: pytest.Pytester) -> None:
+    guide = (ROOT / "docs" / "guides" / "parity.md").read_text()
+    (example,) = re.findall(r"```python\n(# test_my_port\.py\n.*?)```", guide, re.DOTALL)
     # The same without the transpose, which a square weight hides from every check of shapes.
     broken = example.replace("weight.T", "weight")
     assert broken != example

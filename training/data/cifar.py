@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from training.errors import DataError
-from weight_port.storage import disk
+from weight_port.storage import disk, folders
 
 CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
@@ -60,7 +60,7 @@ def store(images: Cifar, out: Path, source: str, force: bool = False) -> None:
     Raises weight_port.DestinationError.
     """
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
-    with disk.new_folder(out, force) as folder:
+    with folders.new_folder(out, force) as folder:
         for name, array in zip(_FILES.values(), images, strict=True):
             np.save(folder / name, array)
         about = {"source": source, "sha256": digest(images), "classes": CLASSES}

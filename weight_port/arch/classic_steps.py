@@ -67,7 +67,9 @@ class Classic:
     hidden: int = 0  # channels of the classifier's hidden layers; 0: it has none
 
     # What a ResNet's row says, for those who ask any row.
-    bottleneck = vd = cifar = stride_in_1x1 = first_projection = projected = False
+    bottleneck = cifar = stride_in_1x1 = first_projection = projected = pooled = vd = False
+    deep: tuple[int, ...] = ()
+    squeeze = 0
     blocks: tuple[int, ...] = ()
     numbered_stages: tuple[int, ...] = ()
     pool1 = shortcuts = ""

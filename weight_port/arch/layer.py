@@ -27,6 +27,7 @@ class Block:
     padded: bool  # the shortcut takes every second pixel and adds channels of zeros
     added: bool  # False: there is no shortcut, and the branch is all that the block gives
     biased: bool  # its convolutions have a bias
+    squeezed: int = 0  # hidden channels of its squeeze-and-excitation; 0: it has none
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Layer:
     padding: int | None = None  # of a convolution: half its kernel if None; of a pool
     ceil: bool = False  # a pool's last window may be cut
     sources: tuple[str, ...] = ()  # the layers whose output it takes; "images" at the start
-    activation: str = ""  # what follows it: relu or sigmoid
+    activation: str = ""  # what follows it: relu or sigmoid; of a gate's linear layers too
     dropout: float = 0.0  # the share that is dropped after it, in training
     head: str = ""  # of the auxiliary classifier that it belongs to: there in training alone
 

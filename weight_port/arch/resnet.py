@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 
 from weight_port.arch.layer import Block, Layer, Parameter
 from weight_port.arch.resnet_rows import POOLS, RESNETS, Architecture
@@ -40,7 +41,7 @@ def blocks(name: str) -> tuple[Block, ...]:
 def _blocks(row: Architecture) -> Iterator[Block]:
     expansion = 4 if row.bottleneck else 1
     in_3x3 = row.bottleneck and not row.stride_in_1x1
-    position, channels = 0, row.channels
+    position, channels = 0, row.stem_channels
     for stage, count in enumerate(row.blocks, start=2):
         base = row.channels * 2 ** (stage - 2)
         out = base * expansion
@@ -60,10 +61,11 @@ def _blocks(row: Architecture) -> Iterator[Block]:
                 projection=(changes and row.projected) or first,
                 strides=(1, stride) if in_3x3 else (stride, 1),
                 groups=row.groups,
-                pooled=row.vd and stride == 2,
+                pooled=row.pooled and stride == 2,
                 padded=row.shortcuts == "padded" and changes,
                 added=row.shortcuts != "none" and not (row.shortcuts == "identity" and changes),
                 biased=row.biased,
+                squeezed=out // row.squeeze if row.squeeze else 0,
             )
             position, channels = position + 1, out
 
@@ -124,24 +126,57 @@ def _block_convs(block: Block, bottleneck: bool) -> Iterator[tuple[str, int, int
 def _block_layers(block: Block, bottleneck: bool, reduction: int) -> Iterator[Layer]:
     """The layers of a block whose input is ``reduction`` times smaller than the image."""
     after, inner = reduction * block.stride, reduction
+    last = "branch2c" if bottleneck else "branch2b"
     for branch, cin, cout, kernel, stride in _block_convs(block, bottleneck):
         inner = after if branch == "branch1" else inner * stride
         name, path = f"{block.name}_{branch}", f"{block.name}.{branch}"
         groups = block.groups if kernel == 3 else 1
         conv = Layer(name, "conv", path, cin, cout, kernel, stride, groups, inner, block, branch)
         yield from _conv_bn(conv, block.biased)
+        if block.squeezed and branch == last:
+            yield from _squeeze_and_excitation(block, after)
     sizes = (block.in_channels, block.out_channels)
     yield Layer(block.name, "block", block.name, *sizes, reduction=after, block=block)
 
 
+def _squeeze_and_excitation(block: Block, reduction: int) -> Iterator[Layer]:
+    """The two linear layers of a block's gate, which scales the channels of its branch.
+
+    Hu et al., "Squeeze-and-Excitation Networks" (2018), section 3; names of PaddleClas
+    ``release/static:ppcls/modeling/architectures/se_resnet_vd.py``.
+    """
+    wide, narrow = block.out_channels, block.squeezed
+    steps = (
+        ("squeeze", "sqz", wide, narrow, "relu"),
+        ("excitation", "exc", narrow, wide, "sigmoid"),
+    )
+    for module, short, cin, cout, activation in steps:
+        name = f"fc_{block.name}_{short}"
+        yield Layer(
+            name,
+            "linear",
+            f"{block.name}.{module}",
+            cin,
+            cout,
+            reduction=reduction,
+            block=block,
+            branch=module,
+            parameters=(
+                Parameter(f"{name}_weights", "linear_weight", (cin, cout)),
+                Parameter(f"{name}_offset", "linear_bias", (cout,)),
+            ),
+            activation=activation,
+        )
+
+
 def stem(name: str, in_channels: int = 3) -> tuple[Layer, ...]:
-    """The convolutions before ``pool1``: conv1, or conv1_1, conv1_2 and conv1_3 of a vd network."""
+    """The convolutions before ``pool1``: conv1, or a deep stem's conv1_1, conv1_2 and conv1_3."""
     row = _row(name)
-    if not row.vd:
+    if not row.deep:
         kernel, stride = (3, 1) if row.cifar else (7, 2)
         sizes = (in_channels, row.channels, kernel, stride)
         return (Layer("conv1", "conv", "conv1", *sizes, reduction=stride),)
-    channels = ((in_channels, 32), (32, 32), (32, 64))
+    channels = pairwise((in_channels, *row.deep))
     return tuple(
         Layer(f"conv1_{n}", "conv", f"conv1_{n}", cin, cout, 3, 2 if n == 1 else 1, reduction=2)
         for n, (cin, cout) in enumerate(channels, start=1)
@@ -166,7 +201,7 @@ def features(row: Architecture, in_channels: int) -> Iterator[Layer]:
     if not row.cifar:
         padding, ceil, _ = POOLS[row.pool1]
         reduction = 4
-        sizes = (64, 64, 3, 2, 1, reduction)
+        sizes = (row.stem_channels, row.stem_channels, 3, 2, 1, reduction)
         yield Layer("pool1", "max_pool", "pool1", *sizes, padding=padding, ceil=ceil)
     for block in _blocks(row):
         yield from _block_layers(block, row.bottleneck, reduction)
@@ -208,7 +243,7 @@ def sides(row: Architecture, network: tuple[Layer, ...], pixels: int) -> dict[st
 
 
 def receptive_fields(features: tuple[Layer, ...]) -> dict[str, int]:
-    """See ``arch.receptive_fields``."""
+    """See ``arch.receptive_fields``; of a gate of squeeze-and-excitation the field is left out."""
     fields: dict[str, int] = {}
     main = side = (1, 1)  # (field, pixels between neighbours): on the main way, on the shortcut
     block = None

@@ -22,7 +22,9 @@ class Architecture:
     first_projection: bool = False  # a 1x1 shortcut in res2a although nothing changes there
     groups: int = 1  # of a bottleneck's 3x3 convolution
     width_per_group: int = 64  # its channels in stage 2, over groups, where the stem has 64
-    vd: bool = False  # three 3x3 convolutions for a stem; strided shortcuts pool, then project
+    deep: tuple[int, ...] = ()  # channels of three 3x3 convolutions for a stem; (): one 7x7
+    pooled: bool = False  # strided shortcuts pool, then project
+    squeeze: int = 0  # of squeeze-and-excitation: a block's channels over its hidden ones; 0: none
     stride_in_1x1: bool = False  # a bottleneck strides in branch2a instead of branch2b
     pool1: str = "padded"  # a key of POOLS
     cifar: bool = False  # for 32x32 images of 10 classes: a 3x3 stem with stride 1, and no pool1
@@ -49,12 +51,22 @@ class Architecture:
         return 32 if self.cifar else 224
 
     @property
+    def vd(self) -> bool:
+        """Whether it is Paddle's "vd": a deep stem, and shortcuts that pool."""
+        return bool(self.deep) and self.pooled
+
+    @property
+    def stem_channels(self) -> int:
+        """What the stem gives to the first block."""
+        return self.deep[-1] if self.deep else self.channels
+
+    @property
     def convolutions(self) -> int:
         """How many there are, projections too."""
         in_first = self.bottleneck or self.first_projection
         projections = len(self.blocks) - (not in_first) if self.projected else 0
         main = sum(self.blocks) * (3 if self.bottleneck else 2)
-        return main + projections + (3 if self.vd else 1)
+        return main + projections + (len(self.deep) or 1)
 
     @property
     def projected(self) -> bool:
@@ -65,20 +77,21 @@ class Architecture:
     def weighted_layers(self) -> int:
         """What the number in a name counts: convolutions but for projections, and the classifier.
 
-        He et al. (2015), table 1: "18-layer" is 1 + 16 + 1. A vd network's stem counts as one.
+        He et al. (2015), table 1: "18-layer" is 1 + 16 + 1. A deep stem counts as one, and a
+        gate's layers not at all.
         """
         return sum(self.blocks) * (3 if self.bottleneck else 2) + 2
 
     @property
     def counts(self) -> tuple[int, int]:
         """How many convolutions and linear layers there are."""
-        return self.convolutions, 1
+        return self.convolutions, 1 + (2 * sum(self.blocks) if self.squeeze else 0)
 
     @cached_property
     def tensors(self) -> tuple[object, ...]:
-        """What settles the names and shapes: equal for two rows that no state dict tells apart."""
-        shape = (self.groups, self.width_per_group, self.channels, self.vd, self.cifar)
-        form = (self.first_projection, self.projected, self.biased)
+        """What settles the names and shapes in the scheme: equal for rows that it can't tell."""
+        shape = (self.groups, self.width_per_group, self.channels, self.deep, self.cifar)
+        form = (self.first_projection, self.projected, self.biased, self.squeeze)
         return (self.bottleneck, self.blocks, *form, *shape)
 
 
@@ -100,7 +113,11 @@ POOLS = {
 
 _18, _34, _50 = (2, 2, 2, 2), (3, 4, 6, 3), (3, 4, 6, 3)
 _101, _152 = (3, 4, 23, 3), (3, 8, 36, 3)
-_vd = partial(Architecture, vd=True, year=2019)
+_next = partial(Architecture, bottleneck=True, year=2017)
+_vc = partial(Architecture, deep=(32, 32, 64), year=2019)
+_vd = partial(_vc, pooled=True)
+_next_vd = partial(_vd, bottleneck=True)
+_se = partial(Architecture, squeeze=16, year=2018)
 _cifar = partial(Architecture, cifar=True)
 _6n2 = partial(Architecture, bottleneck=False, cifar=True, channels=16)  # of depth 6n + 2
 
@@ -124,9 +141,22 @@ RESNETS = {
         Architecture("resnet18_paddleclas", False, _18, first_projection=True),
         Architecture("resnet34_paddleclas", False, _34, first_projection=True),
         # Xie et al., "Aggregated Residual Transformations for Deep Neural Networks" (2017).
-        Architecture("resnext50_32x4d", True, _50, groups=32, width_per_group=4, year=2017),
-        Architecture("resnext101_32x8d", True, _101, (4,), groups=32, width_per_group=8, year=2017),
-        Architecture("resnext101_64x4d", True, _101, (4,), groups=64, width_per_group=4, year=2017),
+        _next("resnext50_32x4d", blocks=_50, groups=32, width_per_group=4),
+        _next("resnext101_32x8d", blocks=_101, numbered_stages=(4,), groups=32, width_per_group=8),
+        _next("resnext101_64x4d", blocks=_101, numbered_stages=(4,), groups=64, width_per_group=4),
+        _next("resnext50_64x4d", blocks=_50, groups=64, width_per_group=4),
+        _next("resnext101_32x4d", blocks=_101, numbered_stages=(4,), groups=32, width_per_group=4),
+        _next("resnext152_32x4d", blocks=_152, numbered_stages=(4,), groups=32, width_per_group=4),
+        _next("resnext152_64x4d", blocks=_152, numbered_stages=(4,), groups=64, width_per_group=4),
+        # Mahajan et al., "Exploring the Limits of Weakly Supervised Pretraining" (2018): the wsl
+        # networks, of which the first is resnext101_32x8d.
+        *(
+            _next(
+                f"resnext101_32x{width}d", blocks=_101, numbered_stages=(4,), groups=32,
+                width_per_group=width, year=2018,
+            )
+            for width in (16, 32, 48)
+        ),
         # Zagoruyko and Komodakis, "Wide Residual Networks" (2016).
         Architecture("wide_resnet50_2", True, _50, width_per_group=128, year=2016),
         Architecture("wide_resnet101_2", True, _101, (4,), width_per_group=128, year=2016),
@@ -138,6 +168,37 @@ RESNETS = {
         _vd("resnet152_vd", True, _152, (4,)),
         _vd("resnet18_vd_paddleclas", False, _18, first_projection=True),
         _vd("resnet34_vd_paddleclas", False, _34, first_projection=True),
+        # PaddleClas's: blocks 3, 12, 48, 3, where timm's resnet200d and Flax's have 3, 24, 36, 3.
+        _vd("resnet200_vd", True, (3, 12, 48, 3), (4,)),
+        # The paper's ResNet-C: the stem alone; MMSegmentation's ResNetV1c, PaddleClas's vc.
+        _vc("resnet18_vc", False, _18),
+        _vc("resnet50_vc", True, _50),
+        _vc("resnet101_vc", True, _101, (4,)),
+        # PaddleClas's resnext_vd.py: ResNet-D's stem and shortcuts in a ResNeXt.
+        *(
+            _next_vd(
+                f"resnext{depth}_vd_{groups}x4d", blocks=blocks, numbered_stages=numbered,
+                groups=groups, width_per_group=4,
+            )
+            for depth, blocks, numbered in ((50, _50, ()), (101, _101, (4,)), (152, _152, (4,)))
+            for groups in (32, 64)
+        ),
+        # Hu et al., "Squeeze-and-Excitation Networks" (2018), as PaddleClas builds them: the gate
+        # has biases; se_resnet18_vd and 34 project in the first block; the last two have a wider
+        # stem, and senet154_vd its name from the paper's SENet-154, to which it is near.
+        _se("se_resnet18_vd", False, _18, first_projection=True, deep=(32, 32, 64), pooled=True),
+        _se("se_resnet34_vd", False, _34, first_projection=True, deep=(32, 32, 64), pooled=True),
+        _se("se_resnet50_vd", True, _50, deep=(32, 32, 64), pooled=True),
+        _se("se_resnext50_32x4d", True, _50, groups=32, width_per_group=4),
+        _se("se_resnext101_32x4d", True, _101, (4,), groups=32, width_per_group=4),
+        _se(
+            "se_resnext50_vd_32x4d", True, _50, groups=32, width_per_group=4,
+            deep=(64, 64, 128), pooled=True,
+        ),
+        _se(
+            "senet154_vd", True, _152, (4,), groups=64, width_per_group=4, deep=(64, 64, 128),
+            pooled=True,
+        ),
         # The stride where the paper had it, in the first 1x1: keras.applications, Detectron2's
         # STRIDE_IN_1X1, MMPretrain's style "caffe".
         Architecture("resnet50_v1", True, _50, stride_in_1x1=True),
@@ -176,4 +237,4 @@ RESNETS = {
         _6n2("plain56", blocks=(9, 9, 9), shortcuts="none"),
         _6n2("plain110", blocks=(18, 18, 18), shortcuts="none"),
     )
-}
+}  # fmt: skip

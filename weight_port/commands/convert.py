@@ -7,7 +7,7 @@ import glob
 import sys
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,12 @@ class Task:
     linear_layout: str | None
     fold: bool
     allow_mismatch: bool
+    key: str | None
+    prefix: str | None
+    drop: tuple[str, ...]
+    rest: str | None
+    to_prefix: str | None
+    into: Path | None
     rules: Path | None = None
     reverse: bool = False
 
@@ -50,20 +56,9 @@ class Task:
         assert self.to is not None
         from weight_port.conversion.convert_file import convert_file
 
-        done = convert_file(
-            self.source,
-            self.destination,
-            self.to,
-            dialect=self.dialect,
-            architecture=self.architecture,
-            include_top=self.include_top,
-            force=self.force,
-            linear_layout=self.linear_layout,
-            fold=self.fold,
-            allow_mismatch=self.allow_mismatch,
-            sha256=sha256,
-        )
-        return _report(self, done)
+        names = [field.name for field in fields(self) if field.name not in ("rules", "reverse")]
+        options = {name: getattr(self, name) for name in names}
+        return _report(self, convert_file(**options, sha256=sha256))
 
 
 def _report(task: Task, done: Ported) -> dict[str, Any]:
@@ -80,6 +75,8 @@ def _report(task: Task, done: Ported) -> dict[str, Any]:
         "left_out": list(done.dropped),
         "notes": list(done.notes),
         "undecided": list(done.undecided),
+        "prefix": done.prefix,
+        "others": dict(done.others),
     }
 
 
@@ -109,6 +106,8 @@ def _by_rules(task: Task, rules: Path, sha256: Digest | None) -> dict[str, Any]:
         "left_out": list(done.dropped),
         "notes": list(made),
         "undecided": [],
+        "prefix": "",
+        "others": {},
     }
 
 
@@ -146,6 +145,12 @@ def _check_target(args: argparse.Namespace) -> None:
         "--fold": args.fold,
         "--allow-mismatch": args.allow_mismatch,
         "--linear-layout": args.linear_layout,
+        "--key": args.key,
+        "--prefix": args.prefix,
+        "--drop": args.drop,
+        "--rest": args.rest,
+        "--to-prefix": args.to_prefix,
+        "--into": args.into,
     }
     if given := ", ".join(name for name, value in others.items() if value):
         args.wrong_usage(f"--rules says all that is done: no {given}")
@@ -155,6 +160,8 @@ def _tasks(args: argparse.Namespace) -> list[Task]:
     _check_target(args)
     if args.to == "raw" and (args.dialect or args.architecture or args.no_top):
         args.wrong_usage("--to raw changes nothing: no --from, --architecture or --no-top")
+    if args.to == "raw" and args.prefix is not None:
+        args.wrong_usage("--to raw writes every tensor as it is: no --prefix")
     if args.to != "raw" and args.linear_layout:
         args.wrong_usage("--linear-layout goes with --to raw; a dialect has its own layout")
     if args.out_dir is None:
@@ -165,6 +172,8 @@ def _tasks(args: argparse.Namespace) -> list[Task]:
         return [_task(args, Path(args.paths[0]), Path(args.paths[1]))]
     if args.format is None:
         args.wrong_usage("--out-dir needs --format")
+    if args.into is not None or args.rest not in (None, "drop", "keep"):
+        args.wrong_usage("--into and --rest FILE are for one SRC; with --out-dir: drop or keep")
     suffix = next(iter(FORMATS[args.format].suffixes), "")
     tasks = [
         _task(args, source, args.out_dir / f"{_stem(source)}{suffix}")
@@ -186,6 +195,12 @@ def _task(args: argparse.Namespace, source: Path, destination: Path) -> Task:
         args.linear_layout,
         args.fold,
         args.allow_mismatch,
+        args.key,
+        args.prefix,
+        tuple(args.drop),
+        args.rest,
+        args.to_prefix,
+        args.into,
         args.rules,
         args.reverse,
     )

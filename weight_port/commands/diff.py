@@ -45,7 +45,11 @@ def _by_scheme(network: Recognised) -> Side:
         for key, name in names.items()
     }
     counters = frozenset(e.name for e in entries.values() if e.role == "counter")
-    return Side(tensors, {name: key for key, name in names.items()}, counters)
+    own = {name: network.prefix + key for key, name in names.items()}
+    # What stands beside the network is compared too, by its own names.
+    beside = {f"beside {name}": name for name in network.others}
+    tensors |= {name: network.others[key] for name, key in beside.items()}
+    return Side(tensors, {**own, **beside}, counters)
 
 
 def _in_scheme(array: np.ndarray, entry: Key) -> np.ndarray:
@@ -101,23 +105,24 @@ def _same_tensors(first: Recognised, second: Recognised) -> bool:
     return a.tensors == b.tensors
 
 
-def _sides(a: Path, b: Path) -> tuple[Side, Side, str]:
-    """Both sides, and what they are compared as."""
+def _sides(a: Path, b: Path) -> tuple[Side, Side, str, list[str]]:
+    """Both sides, what they are compared as, and what was done to the names of each."""
     contents = [open_checkpoint(path).contents for path in (a, b)]
     one, other = map(_recognised, contents)
     if one and other and _same_tensors(one, other):
         detections = (one.detection, other.detection)
         what = dict.fromkeys(f"{d.architecture} in {d.dialect}" for d in detections)
-        return _by_scheme(one), _by_scheme(other), " and ".join(what)
+        notes = [f"{side}: {n}" for side, net in (("A", one), ("B", other)) for n in net.notes]
+        return _by_scheme(one), _by_scheme(other), " and ".join(what), notes
     first, second = map(_as_they_are, contents)
-    return first, second, "by the files' own names"
+    return first, second, "by the files' own names", []
 
 
 def run(args: argparse.Namespace) -> int:
     """Compare and print; 0 where all is the same, 1 where not. Raises WeightPortError."""
-    first, second, what = _sides(args.first, args.second)
-    report = {"first": str(args.first), "second": str(args.second), "as": what}
-    report |= compare(first, second)
+    first, second, what, notes = _sides(args.first, args.second)
+    report: dict[str, Any] = {"first": str(args.first), "second": str(args.second), "as": what}
+    report |= {"notes": notes, **compare(first, second)}
     if args.json:
         say_json(report)
     else:
@@ -137,6 +142,8 @@ _TITLES = {
 def _print(report: dict[str, Any]) -> None:
     say(f"A {one_line(report['first'])}\nB {one_line(report['second'])}")
     say(f"{report['compared']} tensors compared, {report['as']}")
+    for note in report["notes"]:
+        say(f"  note {one_line(note)}")
     for part, title in _TITLES.items():
         if report[part]:
             say(f"  {title} ({len(report[part])}):")

@@ -20,15 +20,16 @@ from weight_port.formats.files import Checkpoint, open_checkpoint
 from weight_port.terminal import say, say_json, size
 
 _OTHER = "other"
+_WIDEST = 60  # characters that a column of names is padded to: one long name widens no other line
 
 
 def run(args: argparse.Namespace) -> int:
     """Print what a checkpoint is; returns the exit status. Raises WeightPortError."""
-    checkpoint = open_checkpoint(args.source)
+    checkpoint = open_checkpoint(args.source, args.key)
     network: Recognised | None = None
     reason = ""
     try:
-        network = recognise(checkpoint.contents)
+        network = recognise(checkpoint.contents, prefix=args.prefix, drop=args.drop)
     except DialectError as error:
         reason = str(error)
     report = _report(args.source, checkpoint, network, reason)
@@ -70,7 +71,19 @@ def _report(
         detection = network.detection
         report["architecture"] = detection.architecture
         report["in_channels"] = detection.in_channels
-        report["classes"] = detection.num_classes if detection.include_top else None
+        report["classes"] = detection.num_classes
+        report["prefix"] = network.prefix
+        report["own"] = len(network.tensors)
+        report["others"] = network.modules
+        report["networks"] = [
+            {
+                "prefix": part.prefix,
+                "architecture": part.detection.architecture,
+                "dialect": part.detection.dialect,
+                "tensors": len(part.tensors),
+            }
+            for part in network.networks
+        ]
         report["undecided"] = list(twins.lines(detection))
         report["trainable"], report["statistics"] = _counts(network)
     return report
@@ -109,6 +122,9 @@ def _print(report: dict[str, Any]) -> None:
             "architecture",
             f"{report['architecture']}, {report['in_channels']} input channels, {classes}",
         )
+        for part in report["networks"]:
+            where = f"{part['architecture']} in {part['dialect']} under `{part['prefix']}`"
+            line("another", f"{where} ({part['tensors']}): --prefix {part['prefix']} takes it")
         for sentence in report["undecided"]:
             line("undecided", sentence)
         line(
@@ -154,9 +170,10 @@ def _leaf(array: np.ndarray, with_figures: bool) -> dict[str, Any]:
 
 def _print_stage(stage: str, tensors: dict[str, dict[str, Any]]) -> None:
     say(f"\n{one_line(stage)} ({len(tensors)} tensors)")
-    width = max(map(len, tensors))
-    for key, leaf in tensors.items():
-        text = f"  {key:<{width}}  {leaf['dtype']:<8} {leaf['shape']!s:<20}"
+    names = [one_line(key) for key in tensors]
+    width = min(max(map(len, names)), _WIDEST)
+    for name, leaf in zip(names, tensors.values(), strict=True):
+        text = f"  {name:<{width}}  {leaf['dtype']:<8} {leaf['shape']!s:<20}"
         if "mean" in leaf:
             text += (
                 f" {leaf['minimum']:.4g} to {leaf['maximum']:.4g},"
@@ -164,4 +181,4 @@ def _print_stage(stage: str, tensors: dict[str, dict[str, Any]]) -> None:
             )
             if leaf["nans"] or leaf["infinities"]:
                 text += f", {leaf['nans']} NaN, {leaf['infinities']} infinite"
-        say(one_line(text.rstrip()))
+        say(text.rstrip())

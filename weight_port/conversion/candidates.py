@@ -37,7 +37,7 @@ class Candidate(NamedTuple):
     dialect: str
     architecture: str
     sizes: Sizes
-    include_top: bool  # a tensor of the classifier is there
+    include_top: bool  # a tensor of the classifier is there, and not empty
     names: tuple[int, int]  # how many fit, and how many there are
     rank: Rank
 
@@ -84,8 +84,8 @@ def alike(dialect: str, name: str) -> list[str]:
     Those that its library builds, and after them, where state dicts of that framework come from
     anywhere, those that it doesn't. Empty where the library has none.
     """
-    library, tensors = DIALECTS[dialect], ARCHITECTURES[name].tensors
-    same = [other for other in ARCHITECTURES if ARCHITECTURES[other].tensors == tensors]
+    library, form = DIALECTS[dialect], DIALECTS[dialect].form(ARCHITECTURES[name])
+    same = [other for other in ARCHITECTURES if library.form(ARCHITECTURES[other]) == form]
     held = [other for other in library.holds if other in same]
     strangers = [other for other in same if other not in held] if library.common else []
     return held + strangers if held else []
@@ -95,7 +95,7 @@ def unlike(dialect: str) -> list[str]:
     """The first of the dialect's architectures for every set of keys and shapes."""
     first: dict[object, str] = {}
     for name in DIALECTS[dialect].holds:
-        first.setdefault(ARCHITECTURES[name].tensors, name)
+        first.setdefault(DIALECTS[dialect].form(ARCHITECTURES[name]), name)
     return list(first.values())
 
 
@@ -126,13 +126,13 @@ class _Counts(NamedTuple):
 def names_needed(library: Dialect, row: Row) -> set[int]:
     """How many names a network may have, but for counters: with and without its classifier."""
     biases = {"*": (1,), "": (0,)}.get(library.biased, (0, 1))
-    norm = 4 + ("factor" in library.suffixes) if row.normed else 0
-    linear = 2 * (library.linear is not None)
+    norm = 4 + ("factor" in library.keys) if row.normed else 0
     whole, top = row.counts, row.top_counts
-    forms = (whole, (whole[0] - top[0], whole[1] - top[1]))
+    headless = (whole[0] - top[0], whole[1] - top[1])
+    forms = (headless,) if library.linear is None else (whole, headless)
     each = 1 + row.biased + norm
     return {
-        convolutions * each + bias * (convolutions if library.biased == "*" else 1) + linear * count
+        convolutions * each + bias * (convolutions if library.biased == "*" else 1) + 2 * count
         for convolutions, count in forms
         for bias in biases
     }
@@ -157,7 +157,12 @@ def candidate(tensors: Arrays, dialect: str, name: str) -> Candidate:
     sizes = _sizes(tensors, dialect, name)
     expected = keys(dialect, name, **sizes)
     head = top_layers(name)
-    top = any(key in tensors for key, entry in expected.items() if entry.layer in head)
+    # PaddleClas's class_num=0 leaves one of no columns.
+    top = any(
+        key in tensors and tensors[key].size
+        for key, entry in expected.items()
+        if entry.layer in head
+    )
     needed = {
         key
         for key, entry in expected.items()

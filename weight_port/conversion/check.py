@@ -9,6 +9,7 @@ import numpy as np
 from weight_port.conversion.detect import Detection
 from weight_port.dialects.keys import Key
 from weight_port.errors import MismatchError, one_line
+from weight_port.parts import others
 
 
 def check(
@@ -16,8 +17,10 @@ def check(
 ) -> None:
     """Raises MismatchError that lists missing, unexpected, mis-shaped and non-float tensors."""
     expected = detection.keys(include_top)
-    # With include_top=False the classifier is left behind on purpose, so it is not unexpected.
+    # With include_top=False the classifier is left behind on purpose, in whatever form it stands
+    # there, so it is not unexpected.
     known = detection.keys(True)
+    ignored = () if include_top else detection.head
     optional = {key for key, entry in known.items() if entry.role == "counter"}
     here = [key for key in expected if key in tensors]
     problems = {
@@ -29,7 +32,7 @@ def check(
         "unexpected": [
             f"+ {key}  (not in the scheme)  {list(tensors[key].shape)}"
             for key in tensors
-            if key not in known
+            if key not in known and not key.startswith(ignored)
         ],
         "mis-shaped": [
             f"~ {key}  ({expected[key].name})  is {list(tensors[key].shape)}, "
@@ -57,6 +60,9 @@ def check(
         lines.append(
             "  There is no classifier: pass --no-top (include_top=False) for the backbone alone."
         )
+    if beside := [key for key in tensors if key not in known and not detection.holds(key)]:
+        modules = others.listed(others.by_module(beside, ""))
+        lines.append(f"  Beside the network stand {modules}: --rest drop (rest=…) leaves them out.")
     raise MismatchError("\n".join(lines))
 
 

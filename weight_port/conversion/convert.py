@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -11,10 +12,12 @@ from weight_port import arch
 from weight_port.conversion import casts, guard
 from weight_port.conversion import fold as folding
 from weight_port.conversion.check import check
-from weight_port.conversion.detect import Detection, check_dialect, detect
+from weight_port.conversion.detect import Detection, check_dialect
 from weight_port.conversion.guard import Difference
+from weight_port.conversion.recognise import recognise
+from weight_port.conversion.rest import KEEP, check_rest, placed
 from weight_port.dialects.keys import DIALECTS, Key, extra_name, keys
-from weight_port.errors import MismatchError
+from weight_port.errors import MismatchError, PartWarning
 
 Scheme = dict[str, tuple[np.ndarray, tuple[int, ...]]]  # by Key.name: array, order of its axes
 
@@ -23,10 +26,16 @@ class Converted(dict[str, np.ndarray]):
     """Tensors by the target's names, and what its models will do otherwise than the source's."""
 
     def __init__(
-        self, tensors: Mapping[str, np.ndarray], differences: tuple[Difference, ...] = ()
+        self,
+        tensors: Mapping[str, np.ndarray],
+        architecture: str,
+        differences: tuple[Difference, ...] = (),
+        notes: tuple[str, ...] = (),
     ) -> None:
         super().__init__(tensors)
+        self.architecture = architecture  # what the weights are of
         self.differences = differences
+        self.notes = notes  # what was taken, and what was left out
 
     @property
     def mismatches(self) -> tuple[Difference, ...]:
@@ -42,17 +51,30 @@ def convert(
     fold: bool = False,
     allow_mismatch: bool = False,
     architecture: str | None = None,
+    *,
+    prefix: str | None = None,
+    drop: Sequence[str] = (),
+    rest: str | None = None,
+    to_prefix: str | None = None,
 ) -> Converted:
     """The same weights under the names and in the layout of the dialect ``to``.
 
     Shapes and dtypes are kept, but for weights whose axes stand otherwise in the two conventions:
     they are transposed by layer, never by shape. ``num_batches_tracked`` is kept (in int64), made
     (zero) or dropped as ``to`` needs; biases of zero and a factor of one are made; Caffe's factor
-    is divided out. ``include_top=False`` leaves the classifier out. ``source`` and
-    ``architecture`` name what is otherwise detected. Arrays may be views of the input's.
+    is divided out. ``include_top=False`` leaves the classifier out, in whatever form it is there.
+    ``source`` and ``architecture`` name what is otherwise detected. Arrays may be views of the
+    input's.
+
+    The network may stand behind a prefix and beside other tensors: ``prefix`` says which is meant
+    where there are several, ``drop`` has globs of names to leave out. ``rest="keep"`` keeps the
+    other tensors as they are, the network behind ``to_prefix`` or behind its own prefix;
+    ``rest="drop"`` leaves them out, and so does no word, with a PartWarning. The result's
+    ``notes`` say what was left.
 
     ``fold=True`` merges convolutions' biases and another epsilon into the batch norms, and dropout
-    that scales in evaluation into the linear layers: exact there, up to one rounding.
+    that scales in evaluation into the linear layers: exact there, up to one rounding. Where ``to``
+    projects in the first block and the source doesn't, a projection is made that changes nothing.
     ``allow_mismatch=True`` converts to a model that computes something else, and the result's
     ``mismatches`` say what.
 
@@ -60,8 +82,23 @@ def convert(
     shape is not the architecture's, or where ``to`` has no model that computes the same; nothing
     is returned then.
     """
-    detection = detect(tensors, source, architecture)
-    return convert_detected(tensors, to, detection, include_top, fold, allow_mismatch)
+    check_rest(rest)
+    alone = rest is not None
+    network = recognise(tensors, source, architecture, prefix=prefix, drop=drop, alone=alone)
+    converted = convert_detected(
+        network.tensors, to, network.detection, include_top, fold, allow_mismatch
+    )
+    if network.others and rest is None:
+        warnings.warn("; ".join(network.notes), PartWarning, stacklevel=2)
+    kept = network.others if rest == KEEP else {}
+    if to_prefix is None:
+        to_prefix = network.prefix if rest == KEEP else ""
+    return Converted(
+        placed(converted, to_prefix, kept),
+        converted.architecture,
+        converted.differences,
+        network.notes,
+    )
 
 
 def convert_detected(
@@ -72,9 +109,9 @@ def convert_detected(
     fold: bool = False,
     allow_mismatch: bool = False,
 ) -> Converted:
-    """As ``convert``, of tensors that ``detect`` has seen."""
+    """As ``convert``, of a network's own tensors, which ``detect`` has seen."""
     check_dialect(to)
-    _check_top(detection, to, include_top)
+    include_top = _has_top(tensors, detection, to, include_top)
     # Where the target has no such network, that is said before the keys are looked at.
     guard.differences(detection.dialect, detection.architecture, to)
     check(tensors, detection, include_top)
@@ -91,24 +128,44 @@ def convert_detected(
     scheme = {
         entry.name: (tensors[key], entry.order) for key, entry in expected.items() if key in tensors
     }
-    target = keys(to, detection.architecture, include_top=include_top, **detection.sizes)
+    architecture = guard.destination(detection.architecture, to) or detection.architecture
+    target = keys(to, architecture, include_top=include_top, **detection.sizes)
     _merge(scheme, detection, to, fold)
+    _project(scheme, target, DIALECTS[to].epsilon)
     converted = {
         key: _tensor(entry, scheme)
         for key, entry in target.items()
         if entry.role != "counter" or DIALECTS[to].writes_counters
     }
-    return Converted(converted, left)
+    kept = guard.nearest(detection.architecture, to) is not None  # no projection was made
+    return Converted(converted, detection.architecture if kept else architecture, left)
 
 
-def _check_top(detection: Detection, to: str, include_top: bool) -> None:
-    """Raises MismatchError where a classifier is asked for that a dialect has no place for."""
-    for dialect in (detection.dialect, to):
-        if include_top and DIALECTS[dialect].linear is None:
-            raise MismatchError(
-                f"a model in {dialect} ends at its feature map: pass --no-top (include_top=False) "
-                "for the backbone alone"
-            )
+def _has_top(
+    tensors: Mapping[str, np.ndarray], detection: Detection, to: str, include_top: bool
+) -> bool:
+    """Whether the result has a classifier: where one is asked for, and there.
+
+    Raises MismatchError for one that would be lost unasked: ``to`` has no place for it, or it is no
+    single linear layer.
+    """
+    if not include_top:
+        return False
+    if detection.include_top and DIALECTS[to].linear is None:
+        raise MismatchError(
+            f"a model in {to} ends at its feature map: pass --no-top (include_top=False) for the "
+            "backbone alone"
+        )
+    if detection.include_top:
+        return True
+    known = detection.keys(True)
+    if head := [key for key in tensors if key not in known and key.startswith(detection.head)]:
+        some = ", ".join(f"{key} {list(tensors[key].shape)}" for key in head[:4])
+        raise MismatchError(
+            f"its classifier is not that of {detection.architecture} in {detection.dialect}: "
+            f"{some}; pass --no-top (include_top=False) to leave it out"
+        )
+    return False
 
 
 def _is_biased(tensors: Mapping[str, np.ndarray], detection: Detection) -> bool:
@@ -169,6 +226,20 @@ def _merge_norm(
         _change(scheme, f"{norm.name}_scale", folding.with_epsilon, variance, *epsilons)
 
 
+def _project(scheme: Scheme, target: Mapping[str, Key], epsilon: float) -> None:
+    """Make the first block's projection where only the target has one."""
+    layers = ("res2a_branch1", "bn2a_branch1")
+    missing = [e for e in target.values() if e.layer in layers and e.parameter]
+    if not missing or missing[0].name in scheme:
+        return
+    convolution, norm = (
+        scheme[name][0].dtype for name in ("res2a_branch2a_weights", "bn2a_branch2a_scale")
+    )
+    width = missing[0].sizes[0]
+    tensors = folding.identity_projection(width, epsilon, convolution, norm)
+    scheme.update({entry.name: (tensors[entry.role], ()) for entry in missing})
+
+
 def _change(
     scheme: Scheme, name: str, function: Callable[..., np.ndarray], *arguments: object
 ) -> None:
@@ -198,5 +269,6 @@ def parameter_names(
     """
     if to != "paddle_impl":
         return None
-    entries = keys(to, detection.architecture, **detection.sizes)
+    architecture = guard.destination(detection.architecture, to) or detection.architecture
+    entries = keys(to, architecture, **detection.sizes)
     return {key: entries[key].name for key in converted}

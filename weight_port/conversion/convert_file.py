@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from weight_port.conversion import twins
-from weight_port.conversion.convert import convert_detected, parameter_names
+from weight_port.conversion.convert import Converted, convert_detected, parameter_names
 from weight_port.conversion.detect import Detection
-from weight_port.conversion.recognise import recognise_checkpoint
+from weight_port.conversion.recognise import Choice, Recognised, recognise_checkpoint, without
+from weight_port.conversion.rest import RAW, Beside, assemble, check_beside
 from weight_port.dialects.keys import DIALECTS
 from weight_port.errors import DestinationError, MismatchError
 from weight_port.formats.contents import Tensors
-from weight_port.formats.files import Checkpoint, format_to_write, open_checkpoint, write
-from weight_port.formats.table import WRITABLE, holds_metadata
+from weight_port.formats.files import Checkpoint, Output, open_checkpoint, write_all
+from weight_port.formats.table import holds_metadata
 from weight_port.storage import digest, phases
 from weight_port.storage.digest import Digest
 from weight_port.storage.disk import check_apart
 from weight_port.storage.maps import guarded
-
-RAW = "raw"  # no dialect: names and bytes as they are in the source
-# Formats without names of their own: the files' names, or their order, are those of variables.
-_OF_VARIABLES = {
-    "paddle1-folder": ("paddle1", RAW),
-    "pdiparams": ("paddle1", "paddle_impl", "paddle.vision", RAW),
-}
 
 
 @dataclass(frozen=True)
@@ -38,6 +32,8 @@ class Ported:
     dropped: tuple[str, ...]
     notes: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()  # what the source may be instead, a sentence each
+    prefix: str = ""  # before the network's names in the source
+    others: Mapping[str, int] = field(default_factory=dict)  # modules beside it, and their names
 
 
 @guarded()
@@ -53,6 +49,12 @@ def convert_file(
     linear_layout: str | None = None,
     fold: bool = False,
     allow_mismatch: bool = False,
+    key: str | None = None,
+    prefix: str | None = None,
+    drop: Sequence[str] = (),
+    rest: str | Path | None = None,
+    to_prefix: str | None = None,
+    into: str | Path | None = None,
     sha256: Digest | None = None,
 ) -> Ported:
     """Read, detect, check, convert and write; nothing is written where a check fails.
@@ -61,68 +63,96 @@ def convert_file(
     ``to="raw"`` keeps names and bytes, of any file; ``linear_layout="torch"`` then transposes the
     weights that the program beside the file multiplies by, and no others. ``fold`` and
     ``allow_mismatch`` are ``convert``'s; what a model of ``to`` computes otherwise is in the notes
-    and in the metadata of a file that has any, and so is what else
-    the source may be. ``sha256`` is the source's, where the caller has it
-    computed already. Raises WeightPortError: see ``read``,
-    ``convert`` and ``write``.
+    and in the metadata of a file that has any, and so is what else the source may be.
+
+    ``key`` is that of the dict of tensors in a checkpoint that has several; ``prefix`` what stands
+    before the network's names; ``drop`` has globs of names to leave out. Of the tensors beside the
+    network ``rest`` says what becomes: ``"keep"`` writes them too, as they are, the network behind
+    ``to_prefix`` or its own prefix; a path is a file for them alone; ``"drop"`` leaves them out.
+    Without it they are left out too, with a note, but beside a network with its classifier in the
+    same module, which may be a part of another. ``into`` is a checkpoint, in the dialect ``to``,
+    whose tensors are written with the network's in the place of its own.
+
+    ``sha256`` is the source's, where the caller has it computed already. Raises WeightPortError:
+    see ``read``, ``convert`` and ``write``.
     """
     destination = Path(destination)
     check_apart(Path(source), destination)
-    _check_holds(destination, to)
+    beside = Beside.of(rest, to_prefix, into)
+    check_beside(beside, destination, to)
     if sha256 is None and holds_metadata(destination.name):
         sha256 = digest.start(Path(source))
     phases.begin(phases.READ)
-    checkpoint = open_checkpoint(source)
+    checkpoint = open_checkpoint(source, key)
     phases.begin(phases.RENAME)
     if to == RAW:
-        tensors, notes = _raw(checkpoint, linear_layout)
-        metadata = _metadata(checkpoint, {"dialect": RAW}, sha256)
-        _write(destination, tensors, force, metadata)
-        return Ported(None, len(tensors), 0, (), notes)
+        return _port_raw(checkpoint, destination, drop, linear_layout, force, sha256)
     if linear_layout is not None:
         raise DestinationError("--linear-layout goes with --to raw; a dialect has its own layout")
-    source_network = recognise_checkpoint(checkpoint, dialect, architecture)
-    detection = source_network.detection
-    top = include_top and detection.include_top  # what isn't there can't be left out
-    converted = convert_detected(source_network.tensors, to, detection, top, fold, allow_mismatch)
-    about = {"format": _framework(to), "dialect": to, "architecture": detection.architecture}
+    choice = Choice(prefix, tuple(drop), alone=rest is not None)
+    network = recognise_checkpoint(checkpoint, dialect, architecture, choice)
+    detection = network.detection
+    try:
+        converted = convert_detected(
+            network.tensors, to, detection, include_top, fold, allow_mismatch
+        )
+    except MismatchError as error:  # with what the tensors are taken for, where that is a part
+        raise MismatchError("\n".join((*network.notes, str(error)))) from None
+    tensors, placed_under, notes = assemble(network, converted, to, beside)
+    names = _variables(to, converted, detection, placed_under)
+    about = _about(checkpoint, network, converted, to, sha256)
+    outputs = [Output(destination, tensors, about, names)]
+    if isinstance(beside.rest, Path) and network.others:
+        outputs.append(Output(beside.rest, network.others))
+        notes += (f"the other tensors are in {beside.rest}",)
+    _write(outputs, force)
+    counters, dropped = _difference(network.tensors, converted, detection, to)
+    notes = (*checkpoint.contents.notes, *network.notes, *map(str, converted.differences), *notes)
+    if include_top and not detection.include_top:
+        notes += ("there is no classifier in the source, and none in the result",)
+    undecided = tuple(filter(None, (twins.open_to(detection, to), twins.short(detection))))
+    place = (network.prefix, network.modules)
+    return Ported(detection, len(tensors), counters, dropped, notes, undecided, *place)
+
+
+def _about(
+    checkpoint: Checkpoint,
+    network: Recognised,
+    converted: Converted,
+    to: str,
+    sha256: Digest | None,
+) -> dict[str, str | Digest]:
+    """The metadata of a file that has a place for them."""
+    detection = network.detection
+    about = {"format": _framework(to), "dialect": to, "architecture": converted.architecture}
+    if network.prefix:
+        about["source_prefix"] = network.prefix
     if others := twins.names(detection):
         about["undecided"] = others  # which networks the tensors may be of instead
     if converted.mismatches:
         about["mismatches"] = "; ".join(map(str, converted.mismatches))
-    metadata = _metadata(checkpoint, about, sha256)
-    counters, dropped = _difference(source_network.tensors, converted, detection, to)
-    _write(destination, converted, force, metadata, _variables(to, converted, detection))
-    notes = (*checkpoint.contents.notes, *source_network.notes, *map(str, converted.differences))
-    if include_top and not top:
-        notes += ("there is no classifier in the source, and none in the result",)
-    undecided = tuple(filter(None, (twins.open_to(detection, to), twins.short(detection))))
-    return Ported(detection, len(converted), counters, dropped, notes, undecided)
+    return _metadata(checkpoint, about, sha256)
 
 
-def _write(
+def _port_raw(
+    checkpoint: Checkpoint,
     destination: Path,
-    tensors: Tensors,
+    drop: Sequence[str],
+    linear_layout: str | None,
     force: bool,
-    metadata: Mapping[str, str | Digest],
-    names: Mapping[str, str] | None = None,
-) -> None:
+    sha256: Digest | None,
+) -> Ported:
+    """Names and bytes as they are."""
+    tensors, notes = _raw(checkpoint, linear_layout)
+    tensors, dropped = without(tensors, drop)
+    _write([Output(destination, tensors, _metadata(checkpoint, {"dialect": RAW}, sha256))], force)
+    return Ported(None, len(tensors), 0, (), (*notes, *dropped))
+
+
+def _write(outputs: list[Output], force: bool) -> None:
     phases.begin(phases.WRITE)
-    write(destination, tensors, force=force, metadata=metadata, names=names)
+    write_all(outputs, force=force)
     phases.begin(phases.DONE)
-
-
-def _check_holds(destination: Path, to: str) -> None:
-    """Raises DestinationError where the format has no names and the dialect no variables."""
-    row = format_to_write(destination)
-    able = _OF_VARIABLES.get(row.name, (to,))
-    if to not in able:
-        what = "a combined file" if row.suffixes else "a folder"
-        others = [suffix for suffix, o in WRITABLE.items() if o.name not in _OF_VARIABLES]
-        raise DestinationError(
-            f"{destination}: {what} holds Paddle 1.x variable files, so --to {' or '.join(able)}; "
-            f"for {to} name a file with one of {', '.join(others)}"
-        )
 
 
 def _raw(checkpoint: Checkpoint, linear_layout: str | None) -> tuple[Tensors, tuple[str, ...]]:
@@ -151,14 +181,17 @@ def _metadata(
     return metadata
 
 
-def _variables(to: str, converted: Tensors, detection: Detection) -> dict[str, str] | None:
+def _variables(
+    to: str, converted: Tensors, detection: Detection, prefix: str
+) -> dict[str, str] | None:
     """The names of Paddle's parameters behind the keys, where they are known."""
-    if to != "paddle.vision":
-        return parameter_names(to, converted, detection)
-    from weight_port.dialects.paddle_variables import vision_names  # for this dialect only
+    if to == "paddle.vision":
+        from weight_port.dialects.paddle_variables import vision_names  # for this dialect only
 
-    names = vision_names(detection.architecture, **detection.sizes)
-    return {key: names[key] for key in converted}
+        names: Mapping[str, str] | None = vision_names(detection.architecture, **detection.sizes)
+    else:
+        names = parameter_names(to, converted, detection)
+    return {prefix + key: names[key] for key in converted} if names else None
 
 
 def _framework(dialect: str) -> str:
@@ -166,11 +199,12 @@ def _framework(dialect: str) -> str:
 
 
 def _difference(
-    tensors: Tensors, converted: Tensors, detection: Detection, to: str
+    tensors: Tensors, converted: Converted, detection: Detection, to: str
 ) -> tuple[int, tuple[str, ...]]:
     """(counters made, keys left out): both sides told apart by the scheme's names."""
-    before, after = detection.keys(True), replace(detection, dialect=to).keys(True)
-    had = {before[key].name: key for key in tensors}
+    target = replace(detection, dialect=to, architecture=converted.architecture)
+    before, after = detection.keys(True), target.keys(True)
+    had = {before[key].name if key in before else key: key for key in tensors}
     has = {after[key].name for key in converted}
     dropped = tuple(key for name, key in had.items() if name not in has)
     counters = {after[key].name for key in converted if after[key].role == "counter"}

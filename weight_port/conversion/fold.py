@@ -38,3 +38,17 @@ def with_epsilon(
 def scaled(weight: np.ndarray, share: float) -> np.ndarray:
     """A linear weight whose inputs dropout scaled by ``share``; by halves without rounding."""
     return (weight.astype(np.float64) * share).astype(weight.dtype)
+
+
+def identity_projection(
+    width: int, epsilon: float, weights: np.dtype, norms: np.dtype
+) -> dict[str, np.ndarray]:
+    """A 1x1 convolution and batch norm that give their input (N, width, H, W) back, by role."""
+    channels = np.ones(width, dtype=norms)
+    return {
+        "weight": np.eye(width, dtype=weights)[:, :, None, None],
+        "scale": (channels.astype(np.float64) * np.sqrt(1 + epsilon)).astype(norms),
+        "offset": 0 * channels,
+        "mean": 0 * channels,
+        "variance": channels,
+    }

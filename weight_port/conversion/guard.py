@@ -8,7 +8,7 @@ library only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from weight_port.arch import POOLS, Classic, Row, architecture
@@ -34,6 +34,8 @@ class Difference:
     remedy: str
 
     def __str__(self) -> str:
+        if not self.source:
+            return f"{self.subject}: {self.target}"
         return f"{self.subject}: {self.source} in the source, {self.target} in the target"
 
 
@@ -43,6 +45,7 @@ class _Trait:
     kind: str
     of: Callable[[Dialect, Row], str]  # "": nothing is said about it
     remedy: str
+    of_target: bool = False  # it is said whatever the source is
 
 
 def _stride(_: Dialect, row: Row) -> str:
@@ -60,7 +63,16 @@ def _pool(_: Dialect, row: Row) -> str:
 
 
 def _shortcuts(_: Dialect, row: Row) -> str:
-    return "" if isinstance(row, Classic) else row.shortcuts
+    if isinstance(row, Classic):
+        return ""
+    return "projected after an average pool where they stride" if row.pooled else row.shortcuts
+
+
+def _change(library: Dialect, row: Row) -> str:
+    """The line of code without which the library's model doesn't hold the network."""
+    return library.changed.get(row.name, "") and (
+        f"it needs a projection more than {library.name} builds: {library.changed[row.name]}"
+    )
 
 
 _NO_BIAS, _EVERY_BIAS = "none", "one in every convolution"
@@ -93,6 +105,7 @@ _TRAITS = (
     _Trait("shortcuts", FUNCTION, _shortcuts, _OTHER_MODEL),
     _Trait("activation", FUNCTION, lambda _, row: row.activation, _OTHER_MODEL),
     _Trait("local response normalisation", FUNCTION, _local_norm, _OTHER_MODEL),
+    _Trait("the target's model", USE, _change, "change it so before it loads them", True),
     _Trait("dropout", FOLD, _dropout, SCALING),
     _Trait("bias", FOLD, _bias, FOLDING),
     _Trait("batch norm's epsilon", FOLD, lambda library, _: f"{library.epsilon:g}", FOLDING),
@@ -101,6 +114,15 @@ _TRAITS = (
     _Trait("softmax", USE, lambda library, _: "at the end" if library.softmax else "none",
            "take the softmax of the logits, or leave it out"),
 )  # fmt: skip
+
+
+_PROJECTION = Difference(
+    "shortcut of the first block",
+    "no projection in its first block (res2a_branch1)",
+    "one, a 1x1 convolution and its batch norm",
+    FOLD,
+    "pass fold=True (--fold): a projection is made that changes nothing, with ones on the diagonal",
+)
 
 
 def holders(name: str) -> tuple[str, ...]:
@@ -113,6 +135,25 @@ def nearest(name: str, to: str) -> str | None:
     held = DIALECTS[to].holds
     same = [other for other in held if architecture(other).tensors == architecture(name).tensors]
     return name if name in held else next(iter(same), None)
+
+
+def _projected(name: str, to: str) -> str | None:
+    """The architecture in ``to`` that has a projection more than ``name``, in the first block."""
+    row = architecture(name)
+    if isinstance(row, Classic) or row.first_projection:
+        return None
+    form = replace(row, first_projection=True)
+    rows = (architecture(held) for held in DIALECTS[to].holds)
+    alike = (r for r in rows if (r.tensors, r.pooled) == (form.tensors, form.pooled))
+    return next((r.name for r in alike if r.first_projection), None)
+
+
+def destination(name: str, to: str) -> str | None:
+    """The architecture in ``to`` that can compute what ``name`` does.
+
+    ``nearest``, or else the one whose first block projects, which the identity can be too.
+    """
+    return nearest(name, to) or _projected(name, to)
 
 
 def apart(dialect: str, name: str, twin: str) -> tuple[tuple[str, str, str], ...]:
@@ -131,15 +172,17 @@ def differences(source: str, name: str, to: str) -> tuple[Difference, ...]:
 
     Raises MismatchError where ``to`` has no network with these tensors at all.
     """
-    target = nearest(name, to)
+    target = destination(name, to)
     if target is None:
         raise MismatchError(_no_such_network(name, to))
     here = (DIALECTS[source], architecture(name))
     there = (DIALECTS[to], architecture(target))
-    listed = []
+    listed = [] if nearest(name, to) else [_PROJECTION]
     for trait in _TRAITS:
         before, after = trait.of(*here), trait.of(*there)
-        unsaid = trait.kind == USE and "" in (before, after)
+        if trait.of_target:
+            before = after if source == to else ""
+        unsaid = trait.kind == USE and "" in (before, after) and not (trait.of_target and after)
         # A bias of zeros, made where only the target has one, changes nothing.
         holds = trait.subject == "bias" and (before == _NO_BIAS or after == _EVERY_BIAS)
         if before != after and not unsaid and not holds:
@@ -163,12 +206,13 @@ def _no_such_network(name: str, to: str) -> str:
         what = "biases beside its batch norms, and no shortcut where a block strides"
     elif row.shortcuts == "padded" and all(other.projected for other in held):
         what = 'shortcuts that pad with channels of zeros ("option A")'
-    elif row.vd and not any(other.vd for other in held):
-        what = "three convolutions in its stem and pooled shortcuts (vd)"
+    elif row.squeeze and not any(other.squeeze for other in held):
+        what = "squeeze-and-excitation in its blocks"
+    elif row.deep and not any(other.deep for other in held):
+        what = "three convolutions in its stem"
+        what += " and pooled shortcuts (vd)" if row.pooled else " (vc)"
     elif row.first_projection and not any(other.first_projection for other in held):
         what = "a projection in its first block (res2a_branch1), as PaddleClas builds it"
-    elif not row.bottleneck and any(other.first_projection for other in held):
-        what = "no projection in its first block (res2a_branch1), unlike PaddleClas's form"
     return f"{name} has {what}; no model in {to} has one there. It is another network; {can}"
 
 

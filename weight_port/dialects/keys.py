@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -15,6 +16,9 @@ __all__ = ["COUNTER", "DIALECTS", "PADDLE", "PADDLE1", "TORCH", "Dialect", "Key"
 
 # Roles that the scheme has no name for.
 _EXTRAS = {"counter": "batch counter", "bias": "bias", "factor": "scale factor"}
+
+# A module's name with its separator, less the numbers of a Sequential and the tensor's own name.
+_MODULE = re.compile(r"((?:[^./]*[./])*?)(?:\d+[./])*[^./]+")
 
 
 class Key(NamedTuple):
@@ -58,30 +62,48 @@ def _position(dialect: Dialect, row: arch.Row, layer: arch.Layer) -> dict[str, o
         "stage": block.stage,
         "group": block.stage - 1,
         "group0": block.stage - 2,
+        "child": block.stage + 2,
         "index": block.index,
         "index1": block.index + 1,
         "position": block.position,
+        "kind": "Bottleneck" if row.bottleneck else "",
         "branch": layer.branch,
         "number": number0 + 1,
         "number0": number0,
     }
 
 
+def _stem(dialect: Dialect, row: arch.Row, layer: arch.Layer) -> Module:
+    if row.deep and dialect.deep:
+        return dialect.deep.stem[int(layer.path.partition(".")[0][-1]) - 1]
+    return dialect.grouped_stem if _has_grouped_stem(dialect, row) else dialect.stem
+
+
+def _has_grouped_stem(dialect: Dialect, row: arch.Row) -> bool:
+    return bool(dialect.grouped_stem) and isinstance(row, arch.Architecture) and row.groups > 1
+
+
+def _templates(dialect: Dialect, row: arch.Row, layer: arch.Layer) -> Module:
+    """What a layer of a block is called, before its position is filled in."""
+    assert layer.block is not None
+    if layer.kind == "linear":
+        return (dialect.gate[layer.branch != "squeeze"],)
+    if layer.branch != "branch1":
+        return dialect.branch2
+    if row.pooled and dialect.deep:
+        return dialect.deep.pooled if layer.block.pooled else dialect.deep.first
+    return dialect.branch1
+
+
 def _modules(dialect: Dialect, row: arch.Row, layer: arch.Layer) -> Module:
     """The dialect's names of the modules that hold a layer's convolution and batch norm."""
     if isinstance(row, arch.Classic):
         return 2 * (dialect.classic(row, layer),)  # each layer's own
-    if layer.kind == "linear":
-        return (dialect.linear or "",)
     if layer.block is None:
-        if row.vd and dialect.vd:
-            return dialect.vd.stem[int(layer.path.partition(".")[0][-1]) - 1]
-        return dialect.stem
-    templates = dialect.branch1 if layer.branch == "branch1" else dialect.branch2
-    if row.vd and dialect.vd and layer.branch == "branch1":
-        templates = dialect.vd.pooled if layer.block.pooled else dialect.vd.first
+        linear = layer.kind == "linear"
+        return (dialect.linear or "",) if linear else _stem(dialect, row, layer)
     position = _position(dialect, row, layer)
-    return tuple(template.format(**position) for template in templates)
+    return tuple(template.format(**position) for template in _templates(dialect, row, layer))
 
 
 def _extras(
@@ -93,7 +115,7 @@ def _extras(
         yield "bias", (layer.out_channels,)
     if layer.kind == "batch_norm":
         for role, shape in (("factor", (1,)), ("counter", ())):
-            if role in dialect.suffixes:
+            if role in dialect.keys:
                 yield role, shape
 
 
@@ -101,7 +123,7 @@ def _keys(dialect: str, name: str, layers: Iterable[arch.Layer]) -> Iterator[tup
     library, row = DIALECTS[dialect], arch.architecture(name)
     orders = library.orders or {}
     for layer in layers:
-        if not layer.parameters or (layer.kind == "linear" and library.linear is None):
+        if not layer.parameters or (layer.name in row.class_layers and library.linear is None):
             continue
         modules = _modules(library, row, layer)
         norm = modules[1] if layer.kind == "batch_norm" else modules[0]
@@ -109,10 +131,10 @@ def _keys(dialect: str, name: str, layers: Iterable[arch.Layer]) -> Iterator[tup
             role = parameter.role
             module = modules[-1] if role in ("scale", "offset") else norm
             key = Key(layer.name, role, parameter, parameter.shape, orders.get(role, ()))
-            own = library.suffixes is PADDLE1  # the scheme itself
-            yield parameter.name if own else module + library.suffixes[role], key
+            own = library.keys is PADDLE1  # the scheme itself
+            yield parameter.name if own else library.keys[role].format(module), key
         for role, shape in _extras(library, name, layer):
-            yield norm + library.suffixes[role], Key(layer.name, role, None, shape)
+            yield library.keys[role].format(norm), Key(layer.name, role, None, shape)
 
 
 def keys(
@@ -148,15 +170,33 @@ def open_keys(dialect: str, name: str) -> Mapping[str, Key]:
     return dict(_keys(dialect, name, arch.open_layers(name)))
 
 
+def _stem_form(dialect: str, name: str) -> tuple[bool, bool]:
+    row = arch.architecture(name)
+    return bool(row.deep), _has_grouped_stem(DIALECTS[dialect], row)
+
+
+@lru_cache
+def head_modules(dialect: str, name: str) -> tuple[str, ...]:
+    """The modules that hold the classifier, each with its separator; numbers at the end are gone.
+
+    What stands in one of them, in whatever form, is the classifier's: ``fc.`` may be a Sequential
+    of ``fc.0`` and ``fc.3``.
+    """
+    head = arch.top_layers(name)
+    own = [key for key, entry in keys(dialect, name).items() if entry.layer in head]
+    matches = (_MODULE.fullmatch(key) for key in own)
+    return tuple(dict.fromkeys(match[1] for match in matches if match and match[1]))
+
+
 @lru_cache
 def marks(dialect: str) -> frozenset[str]:
     """The keys of the stem and of the first block: one of them is in any file of the dialect.
 
     Of a classic network they are those of its first layer.
     """
-    # Of the ResNets the two forms of stem; every classic network has its own.
+    # Of the ResNets the forms of stem; every classic network has its own.
     forms = {
-        name if name in arch.CLASSICS else arch.architecture(name).vd: name
+        name if name in arch.CLASSICS else _stem_form(dialect, name): name
         for name in reversed(DIALECTS[dialect].holds)
     }
     return frozenset(

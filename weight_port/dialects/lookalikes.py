@@ -82,13 +82,6 @@ LOOKALIKES = (
         (*_VISION, "detectron2"),
     ),
     Lookalike(
-        "vc",
-        "where a block strides, its shortcut's 1x1 convolution strides, without an average pool: "
-        "PaddleClas's ResNet50_vc",
-        _vd,
-        _CLAS,
-    ),
-    Lookalike(
         "a text recogniser's strides",
         "a stem of stride 1, and stages that stride by 2 in height alone: PaddleOCR's rec "
         "ResNet_vd",

@@ -4,7 +4,9 @@ Paddle numbers the parameters of unnamed layers as they are created, per kind of
 (``paddle/utils/unique_name.py``): the first convolution's weight is ``conv2d_0.w_0``. A batch norm
 has scale, offset, mean and variance as ``.w_0``, ``.b_0``, ``.w_1`` and ``.w_2``. In
 ``paddle.vision``'s ResNet the projection of a block is created before its other convolutions
-(``python/paddle/vision/models/resnet.py``, ``_make_layer``).
+(``python/paddle/vision/models/resnet.py``, ``_make_layer``). In PaddleClas's, from 2.2 on, it comes
+after them, and batch norms are ``batch_norm_0``, of the older ``nn.BatchNorm``
+(``ppcls/arch/backbone/legendary_models/resnet.py``).
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ Shape = tuple[int, ...]
 Table = dict[str, tuple[str, Shape]]  # from a variable to its key and shape
 
 _PREFIXES = {"conv": "conv2d", "batch_norm": "batch_norm2d", "linear": "linear"}
+_CLAS_PREFIXES = {**_PREFIXES, "batch_norm": "batch_norm"}
 _SUFFIXES = {
     "weight": "w_0",
     "linear_weight": "w_0",
@@ -53,8 +56,6 @@ def vision_names(
     hidden: int | None = None,
 ) -> dict[str, str]:
     """From ``paddle.vision``'s keys to the names that its parameters get in a new process."""
-    numbers: Counter[str] = Counter()
-    variables: dict[str, str] = {}
     sizes = (name, num_classes, in_channels, include_top, hidden)
     layers = [x for x in arch.layers(*sizes) if x.parameters]
     first: dict[arch.Block | arch.Layer, int] = {}
@@ -62,13 +63,31 @@ def vision_names(
         first.setdefault(layer.block or layer, position)
     # Within a block the projection comes first; all else stays where it was.
     layers.sort(key=lambda layer: (first[layer.block or layer], layer.branch))
+    variables = _numbered(layers, _PREFIXES)
+    entries = keys("paddle.vision", *sizes)
+    return {key: variables[entry.name] for key, entry in entries.items()}
+
+
+def clas_names(
+    name: str, num_classes: int | None = None, include_top: bool = True
+) -> dict[str, str]:
+    """From PaddleClas's keys to the names that its parameters get in a new process."""
+    layers = [x for x in arch.layers(name, num_classes, include_top=include_top) if x.parameters]
+    variables = _numbered(layers, _CLAS_PREFIXES)
+    entries = keys("paddleclas", name, num_classes, include_top=include_top)
+    return {key: variables[entry.name] for key, entry in entries.items()}
+
+
+def _numbered(layers: Iterable[arch.Layer], prefixes: Mapping[str, str]) -> dict[str, str]:
+    """From the scheme's names to those of layers that are created in this order."""
+    numbers: Counter[str] = Counter()
+    variables: dict[str, str] = {}
     for layer in layers:
-        prefix = _PREFIXES[layer.kind]
+        prefix = prefixes[layer.kind]
         for parameter in layer.parameters:
             variables[parameter.name] = f"{prefix}_{numbers[prefix]}.{_SUFFIXES[parameter.role]}"
         numbers[prefix] += 1
-    entries = keys("paddle.vision", *sizes)
-    return {key: variables[entry.name] for key, entry in entries.items()}
+    return variables
 
 
 def name_by_shapes(shapes: Sequence[Shape], where: str) -> Names:
@@ -90,7 +109,7 @@ def name_by_shapes(shapes: Sequence[Shape], where: str) -> Names:
 
 
 def keys_of(shapes: Mapping[str, Shape]) -> dict[str, str]:
-    """From the variables of a ``paddle.vision`` network to its keys, empty for anything else.
+    """From the variables of a network of ``paddle.vision`` or PaddleClas to its keys, else empty.
 
     Numbers count from wherever they began: models built before in the process took the first.
     """
@@ -150,6 +169,10 @@ def _tables(name: str, classes: int | None, top: bool) -> Iterator[tuple[str, Ta
         entries = keys("paddle.vision", name, classes, include_top=top)
         variables = vision_names(name, classes, include_top=top)
         yield "of paddle.vision", {variables[key]: (key, e.shape) for key, e in entries.items()}
+    if name in DIALECTS["paddleclas"].holds:
+        entries = keys("paddleclas", name, classes, include_top=top)
+        variables = clas_names(name, classes, top)
+        yield "of PaddleClas", {variables[key]: (key, e.shape) for key, e in entries.items()}
 
 
 def _sorted(what: str, table: Table, shapes: Sequence[Shape]) -> Names:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,6 @@ from weight_port.errors import FormatError
 from weight_port.storage.bounds import memory_for
 
 Tensors = dict[str, np.ndarray]
-NESTED = ("state_dict", "model_state_dict", "model", "net")  # where training loops put weights
 
 
 def check_total(tensors: Tensors, size: int, where: str) -> None:
@@ -27,12 +26,15 @@ def check_total(tensors: Tensors, size: int, where: str) -> None:
         )
 
 
-def no_tensors_note(others: Sequence[str]) -> tuple[str, ...]:
-    """A note on what stands beside tensors and is none, each with its type."""
-    if not others:
-        return ()
-    some = ", ".join(other[:80] for other in others[:4]) + (" …" if len(others) > 4 else "")
-    return (f"left out {len(others)} that are no tensors: {some}",)
+_VIEW = 500  # bytes of an array that is a view, whatever is in it, and of its name
+
+
+def check_count(count: int, size: int, where: str) -> None:
+    """Raises FormatError where ``count`` arrays out of ``size`` bytes are all but empty."""
+    if _VIEW * count > memory_for(size):
+        raise FormatError(
+            f"{where}: more than {count} tensors in {size} bytes, all but empty: not weights"
+        )
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +17,8 @@ from weight_port.formats import table
 from weight_port.formats.contents import Contents, Tensors
 from weight_port.formats.locate import locate
 from weight_port.formats.table import SUFFIXES, WRITABLE, Format
-from weight_port.storage.disk import new_file, new_folder
+from weight_port.storage.disk import new_file
+from weight_port.storage.folders import new_folder
 from weight_port.storage.sources import File, Folder, disk_folder
 
 if TYPE_CHECKING:
@@ -36,18 +38,38 @@ _MODULES = {
     table.PDIPARAMS: "pdiparams",
     table.SAFETENSORS: "safetensors",
     table.SHARDED: "sharded",
+    table.SHARDED_TORCH: "sharded",
     table.PTH: "pth",
     table.NPZ: "npz",
+    table.ONNX: "other_frameworks.onnx",
+    table.CAFFEMODEL: "other_frameworks.caffe",
+    table.FLAX: "other_frameworks.flax",
+    table.NPY: "other_frameworks.numpy_pickle",
+    table.PICKLE: "other_frameworks.numpy_pickle",
+    table.PT2: "other_frameworks.torch_export",
+    table.HDF5: "other_frameworks.keras",
+    table.KERAS: "other_frameworks.keras",
 }
+
+
+# A file of these may hold several dicts of tensors, each under a key.
+_WITH_STATES = (table.PDPARAMS, table.PTH, table.NPY, table.PICKLE)
 
 
 def _module(name: str) -> Any:
     return import_module(f"weight_port.formats.{name}")
 
 
-def read_as(row: Format, source: File | Folder) -> Contents:
-    """What a file, or a folder, of a format holds. Raises FormatError."""
-    contents: Contents = _module(_MODULES[row]).read(source)
+def read_as(row: Format, source: File | Folder, key: str | None = None) -> Contents:
+    """What a file, or a folder, of a format holds, under a key if given. Raises FormatError."""
+    if key is not None and row not in _WITH_STATES:
+        names = ", ".join(one.name for one in _WITH_STATES)
+        raise FormatError(
+            f"{source.where}: a file of {row.name} has names alone, which --prefix (prefix=…) "
+            f"chooses among; only {names} have keys"
+        )
+    arguments = () if key is None else (key,)
+    contents: Contents = _module(_MODULES[row]).read(source, *arguments)
     return contents
 
 
@@ -73,23 +95,31 @@ class Checkpoint:
     contents: Contents
 
 
-def open_checkpoint(path: str | Path) -> Checkpoint:
+def open_checkpoint(path: str | Path, key: str | None = None) -> Checkpoint:
     """Read a file, a folder, a tar archive or ``archive.tar/what/is/in/it``, with notes.
 
-    Raises FormatError (UnsafeFileError for a pickle that is more than data).
+    ``key`` is that of the dict of tensors, where a file has several. Raises FormatError
+    (UnsafeFileError for a pickle that is more than data).
     """
     row, source = locate(Path(path))
-    return Checkpoint(source.where, row, read_as(row, source))
+    return Checkpoint(source.where, row, read_as(row, source, key))
 
 
-def read(path: str | Path) -> Tensors:
+def read(path: str | Path, *, key: str | None = None, prefix: str = "") -> Tensors:
     """Every tensor of a file, folder or tar archive under the name it has there.
 
+    ``key`` is that of the dict of tensors, where a file has several (``ema``, ``ema/module``);
+    without it the usual one is taken. With a ``prefix``, only the tensors whose names begin so are
+    read, and their names without it.
     Arrays are read-only views of the memory-mapped file, with the file's shapes and dtypes
     (bfloat16 as ml_dtypes'). No framework is imported and nothing in the file is run. Raises
     FormatError (UnsafeFileError for a pickle that is more than data).
     """
-    return open_checkpoint(path).contents.tensors
+    tensors = open_checkpoint(path, key).contents.tensors
+    behind = {n.removeprefix(prefix): a for n, a in tensors.items() if n.startswith(prefix)}
+    if prefix and not behind:
+        raise FormatError(f"{path}: no name begins with prefix {shown(prefix)}")
+    return behind
 
 
 def write(
@@ -106,14 +136,40 @@ def write(
     a .pdparams file. The destination appears whole or not at all. Raises DestinationError where
     it exists and ``force`` is not set, or can't hold the tensors.
     """
-    path = Path(path)
-    row = format_to_write(path)
-    if force and not row.suffixes:
+    write_all([Output(Path(path), tensors, metadata, names)], force=force)
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file to write: where, its tensors, and what its format may have a place for."""
+
+    path: Path
+    tensors: Mapping[str, np.ndarray]
+    metadata: Metadata = None
+    names: Names = None
+
+
+def write_all(outputs: Sequence[Output], *, force: bool = False) -> None:
+    """As ``write``, of several files, none of which appears before all are written."""
+    with contextlib.ExitStack() as stack:
+        places = [stack.enter_context(_opened(output.path, force)) for output in outputs]
+        for place, output in zip(places, outputs, strict=True):
+            _check_names(output.tensors)
+            row = format_to_write(output.path)
+            _write(row, place, dict(output.tensors), output.metadata, output.names)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, force: bool) -> Iterator[Path | BinaryIO]:
+    """A new file or folder, as the format has it, that gets its name when the block ends well."""
+    if format_to_write(path).suffixes:
+        with new_file(path, force) as stream:
+            yield stream
+        return
+    if force:
         _check_replaceable(path)
-    opened = new_file(path, force) if row.suffixes else new_folder(path, force)
-    with opened as out:
-        _check_names(tensors)
-        _write(row, out, dict(tensors), metadata, names)
+    with new_folder(path, force) as folder:
+        yield folder
 
 
 def _check_names(tensors: Iterable[str]) -> None:

@@ -21,8 +21,8 @@ def _is_folder(path: Path) -> bool:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         raise FormatError(f"{path}: no such file or folder") from None
-    except OSError as error:
-        raise FormatError(f"{path}: can't be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:  # ValueError: a name that no system has
+        raise FormatError(f"{path}: can't be read: {getattr(error, 'strerror', error)}") from None
     if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
         raise FormatError(f"{path}: neither a file nor a folder")
     return stat.S_ISDIR(mode)
@@ -31,14 +31,15 @@ def _is_folder(path: Path) -> bool:
 def file_format(file: File) -> Format:
     """The format of a file, from its content; raises FormatError where the name promises another.
 
-    Of the two kinds of pickles either may have the other's name: people save Paddle's as ``.pth``.
+    Of the kinds of pickles each may have another's name: people save Paddle's as ``.pth``, torch's
+    as ``.pkl``.
     """
     head = bytes(file.load()[: table.HEAD])
     content, named = table.by_content(head, file.name), table.by_name(file.name)
     if content is None:
         raise FormatError(f"{file.where}: {explain(head, file.name, SUFFIXES)}")
-    pickles = {table.PDPARAMS, table.PTH}
-    if named is not None and named is not content and {named, content} != pickles:
+    pickles = {table.PDPARAMS, table.PTH, table.PICKLE}
+    if named is not None and named is not content and not {named, content} <= pickles:
         suffix = Path(file.name).suffix
         raise FormatError(
             f"{file.where}: named {suffix} but its content is {content.name}; rename it to "
@@ -50,11 +51,14 @@ def file_format(file: File) -> Format:
 def inside(folder: Folder) -> tuple[Format, File | Folder]:
     """What a folder holds: one checkpoint, or the variable files of Paddle 1.x.
 
-    A folder with torch's ``data.pkl`` is an archive that was unpacked.
+    Hugging Face's may hold one network in several files: the one that transformers takes. A folder
+    with torch's ``data.pkl`` is an archive that was unpacked.
     """
     if "data.pkl" in folder.files and Path(folder.where).is_dir():
         return table.PTH, folder
-    indexes = [file for name, file in folder.files.items() if name.endswith(table.SHARDED.suffixes)]
+    if (weights := _of_hugging_face(folder)) is not None:
+        return file_format(weights), weights
+    indexes = [file for name, file in folder.files.items() if name.endswith(table.INDEXES)]
     checkpoints = indexes or _checkpoints(folder)
     if len(checkpoints) > 1:
         names = ", ".join(file.name for file in checkpoints)
@@ -67,6 +71,13 @@ def inside(folder: Folder) -> tuple[Format, File | Folder]:
     return table.PADDLE1_FOLDER, Folder(folder.where, variables, folder.others)
 
 
+def _of_hugging_face(folder: Folder) -> File | None:
+    """The weights beside a ``config.json``, None where it is no such folder."""
+    if "config.json" not in folder.files:
+        return None
+    return next((folder.files[n] for n in table.HUGGING_FACE if n in folder.files), None)
+
+
 def _checkpoints(folder: Folder) -> list[File]:
     """The files with a checkpoint's name, but the optimizer's states beside the weights."""
     names = [
@@ -75,6 +86,7 @@ def _checkpoints(folder: Folder) -> list[File]:
         if name == table.COMBINED_NAME
         or (name == "params" and "model" in folder.files)
         or (name.endswith(tuple(SUFFIXES)) and not name.endswith(".pdopt"))
+        or name == "pytorch_model.bin"
     ]
     return [folder.files[name] for name in names]
 
@@ -104,7 +116,7 @@ def _in_archive(path: Path, inner: str) -> tuple[Format, File | Folder]:
 def _archive_above(path: Path) -> Path | None:
     """The tar archive that a path leads into, None where it leads into none."""
     for parent in path.parents:
-        if parent.is_file():
+        if os.path.isfile(parent):  # no error for a name too long
             return parent if is_tar(disk_file(parent).load()) else None
     return None
 
@@ -136,15 +148,12 @@ _HEADS = (
     (b"\x04\x22m\x18", "compressed by lz4; unpack it first"),
     (b"7z\xbc\xaf'\x1c", "a 7z archive; unpack it first"),
     (b"rar!", "a RAR archive; unpack it first"),
-    (b"\x93numpy", "one NumPy array; save a dict of arrays as .npz: np.savez(FILE, **tensors)"),
-    (b"\x89hdf", "HDF5, as Keras saves it; save the weights as .npz or .safetensors"),
 )
 
 _NAMES = (
     (".pdmodel", "a program, without weights; name the .pdiparams beside it"),
     ("__model__", "a program, without weights; name the folder or the __params__ beside it"),
     (".json", "a program or a configuration, without weights; name the .pdiparams beside it"),
-    (".caffemodel", "a Caffe model, which is not read; save its blobs as .npz or .safetensors"),
     (".pdiparams.info", "a table of names, without weights; name the .pdiparams beside it"),
 )
 

@@ -22,10 +22,11 @@ from weight_port.storage.sources import File
 
 SUFFIX = ".npy"
 _MAX_HEADER = 10_000  # NumPy's own bound
+_LENGTHS = {(1, 0): "<H", (2, 0): "<I", (3, 0): "<I"}  # of the header, by version
 # The one form in which NumPy writes it; no Python expression is evaluated.
 _HEADER = re.compile(
-    r"\{'descr': '([<|>][a-zA-Z])([0-9]{1,2})', 'fortran_order': (True|False), "
-    r"'shape': \(([0-9, ]*)\), \}[ ]*\n"
+    r"\{'descr': '([<|>][a-zA-Z])([1-9][0-9]?)', 'fortran_order': (True|False), "
+    r"'shape': \(((?:[0-9]+, ?)*)([0-9]*)\), \}[ ]*\n"
 )
 
 
@@ -38,7 +39,7 @@ def read(file: File) -> Contents:
     for name, info in members.items():
         if not name.endswith(SUFFIX):
             raise FormatError(f"{file.where}: holds {name!r:.200}, which is no {SUFFIX} file")
-        raw = zips.inflated(data, info, file.where)
+        raw = zips.checked(data, info, file.where)
         try:
             tensors[name.removesuffix(SUFFIX)] = _array(raw)
         except DAMAGE as error:
@@ -49,26 +50,38 @@ def read(file: File) -> Contents:
 def _array(raw: memoryview) -> np.ndarray:
     if bytes(raw[:6]) != b"\x93NUMPY":
         raise ValueError("not NumPy's array format")
-    layout, size = ("<H", 2) if raw[6] == 1 else ("<I", 4)
-    start = 8 + size
-    (length,) = struct.unpack(layout, raw[8:start])
+    version = raw[6], raw[7]
+    if version not in _LENGTHS:
+        raise ValueError(f"version {version[0]}.{version[1]} of the format; 1.0 to 3.0 are read")
+    start = 8 + struct.calcsize(_LENGTHS[version])
+    (length,) = struct.unpack(_LENGTHS[version], raw[8:start])
     if length > min(_MAX_HEADER, len(raw) - start):
         raise ValueError(f"a header of {length} bytes: truncated or damaged")
     match = _HEADER.fullmatch(bytes(raw[start : start + length]).decode("latin1"))
     if match is None:
         raise ValueError("an array of other than numbers (Python objects, say): refused")
-    kind, size_text, fortran, shape = match.groups()
-    sizes = [int(part) for part in shape.split(",") if part.strip()]
+    kind, size_text, fortran, *shape = match.groups()
+    sizes = _sizes(*shape)
     return view(raw[start + length :], _dtype(kind, int(size_text)), sizes, fortran == "True")
 
 
+def _sizes(first: str, last: str) -> list[int]:
+    """The sizes of a shape as Python writes a tuple: ``()``, ``(3,)``, ``(3, 4)``."""
+    texts = [part.strip() for part in first.split(",")[:-1]] + ([last] if last else [])
+    if last and not first:
+        raise ValueError("a shape that is a number")
+    if any(text.startswith("0") and text.strip("0") for text in texts):
+        raise ValueError("a shape with a number that begins with 0")
+    return [int(text) for text in texts]
+
+
 def _dtype(kind: str, size: int) -> np.dtype:
+    if kind[0] == ">":
+        raise ValueError("big-endian numbers; save them again on a little-endian machine")
     if kind[1] == "V" and size == 2:  # NumPy doesn't know bfloat16, and writes two bytes
         return dtype_called(BFLOAT16)
     if kind[1] not in "biufc":
         raise ValueError(f"an array of {kind[1]!r}, which is no number: refused")
-    if kind[0] == ">":
-        raise ValueError("big-endian numbers; save them again on a little-endian machine")
     return np.dtype(f"{kind}{size}")
 
 

@@ -46,6 +46,7 @@ DTYPES = {
     23: "complex64",
     24: "complex128",
 }
+_MOST_LEVELS = 32  # of sequences in one another, "level of detail": weights have none
 _CODES = {dtype: code for code, dtype in DTYPES.items()}
 
 
@@ -101,7 +102,10 @@ def read_record(data: memoryview, where: str, position: int = 0) -> tuple[np.nda
     """
     cursor = _Cursor(data, where, position)
     cursor.version("record version")
-    for _ in range(cursor.number("<Q", "the count of LoD levels")):
+    levels = cursor.number("<Q", "the count of LoD levels")
+    if levels > _MOST_LEVELS:
+        raise FormatError(f"{where}: {levels} LoD levels: truncated or no Paddle variable file")
+    for _ in range(levels):
         cursor.take(cursor.number("<Q", "a LoD level's length"), "a LoD level")
     cursor.version("tensor version")
     desc = cursor.take(cursor.number("<i", "the description's length"), "the description")

@@ -15,6 +15,7 @@ from typing import Any
 from weight_port.errors import DAMAGE, FormatError
 from weight_port.storage import json_data, protobuf
 from weight_port.storage.buffers import MAX_DIMENSIONS
+from weight_port.storage.protobuf import Budget
 
 Shape = tuple[int, ...]
 _DENSE_TENSOR = 7  # framework.proto, VarType.Type
@@ -28,10 +29,10 @@ _PRODUCTS = {
 _SLOTS = {slot for slot, _ in _PRODUCTS.values()}
 _TRANSPOSED = {attribute for _, attribute in _PRODUCTS.values() if attribute}
 _PIR_PRODUCTS = {"1.matmul": "transpose_y"}
+_STATE = "__non_persistable"  # paddle.nn.layer.rnn's suffix of what it does not save
 _MOST = 1 << 32  # results of a program
-# Two bytes of a message make a part that takes as long to read as any. ResNet-152's program has
-# about 10,000 of them, and one block.
-_MOST_PARTS, _MOST_BLOCKS = 250_000, 1_000
+# ResNet-152's program has 40,846 fields that are read, and one block.
+_MOST_FIELDS, _MOST_BLOCKS = 500_000, 1_000
 
 
 @dataclass(frozen=True)
@@ -49,20 +50,14 @@ class _Uses:
         self.shapes = shapes
         self.weights: set[str] = set()  # taken as linear weights
         self.others: set[str] = set()  # taken as anything else
-        self.parts = 0  # ops, their inputs and their attributes
+        self.ops = 0
 
     def add(self, arguments: Iterable[str], weight: str | None) -> None:
         """An op's variables, and the one of them that it takes as linear weights."""
-        self.count()
+        self.ops += 1
         self.others.update(name for name in arguments if name != weight and name in self.shapes)
         if weight in self.shapes:
             self.weights.add(weight)
-
-    def count(self) -> None:
-        """One more part of the program; raises ValueError where there is no end of them."""
-        self.parts += 1
-        if self.parts > _MOST_PARTS:
-            raise ValueError(f"more than {_MOST_PARTS} ops, inputs and attributes")
 
     def program(self) -> Program:
         """Its linear weights: of rank 2, and every op which takes them multiplies by them."""
@@ -87,57 +82,57 @@ def read_program(data: memoryview, where: str, weights: int = 0) -> Program:
 
 
 def _read_desc(data: memoryview) -> Program:
-    blocks = list(islice(protobuf.messages(data, 1), _MOST_BLOCKS + 1))
+    budget = Budget(_MOST_FIELDS)
+    blocks = list(islice(protobuf.messages(data, 1, budget), _MOST_BLOCKS + 1))
     if len(blocks) > _MOST_BLOCKS:
         raise ValueError(f"more than {_MOST_BLOCKS} blocks")
-    uses = _Uses({name: shape for block in blocks for name, shape in _variables(block)})
+    uses = _Uses({name: shape for block in blocks for name, shape in _variables(block, budget)})
     for block in blocks:
-        for op in protobuf.messages(block, 4):
-            uses.add(*_op(op, uses))
-    if not uses.parts:
+        for op in protobuf.messages(block, 4, budget):
+            uses.add(*_op(op, uses.shapes, budget))
+    if not uses.ops:
         raise ValueError("no block with an op in it")
     return uses.program()
 
 
-def _variables(block: memoryview) -> Iterator[tuple[str, Shape]]:
-    for desc in protobuf.messages(block, 3):
-        yield from _variable(desc)
+def _variables(block: memoryview, budget: Budget) -> Iterator[tuple[str, Shape]]:
+    for desc in protobuf.messages(block, 3, budget):
+        yield from _variable(desc, budget)
 
 
-def _variable(desc: memoryview) -> Iterator[tuple[str, Shape]]:
+def _variable(desc: memoryview, budget: Budget) -> Iterator[tuple[str, Shape]]:
     """(name, shape) of a VarDesc, where it is a persistable dense tensor."""
     name, kind, persistable = "", memoryview(b""), 0
-    for number, value in protobuf.fields(desc):
+    for number, value in protobuf.fields(desc, budget):
         if number == 1 and isinstance(value, memoryview):
             name = bytes(value).decode("utf-8")
         elif number == 2 and isinstance(value, memoryview):
             kind = value
         elif number == 3 and isinstance(value, int):
             persistable = value
-    if persistable and protobuf.integers(kind, 1) == [_DENSE_TENSOR]:
-        tensor = protobuf.message(protobuf.message(kind, 3), 1)
-        yield name, tuple(protobuf.integers(tensor, 2))
+    if persistable and protobuf.integers(kind, 1, budget) == [_DENSE_TENSOR]:
+        tensor = protobuf.message(protobuf.message(kind, 3, budget), 1, budget)
+        yield name, tuple(protobuf.integers(tensor, 2, budget))
 
 
-def _op(desc: memoryview, uses: _Uses) -> tuple[set[str], str | None]:
-    """An op's inputs that are known, and the one of them that it takes as linear weights."""
+def _op(desc: memoryview, known: Container[str], budget: Budget) -> tuple[set[str], str | None]:
+    """An op's inputs that are ``known``, and the one of them that it takes as linear weights."""
     kind, arguments = "", set[str]()
     slots: dict[str, list[str | None]] = {}
     turned: set[str] = set()
-    for number, value in protobuf.fields(desc):
+    for number, value in protobuf.fields(desc, budget):
         if isinstance(value, int):
             continue
-        uses.count()
         if number == 1:
-            slot, names = _slot(value, uses.shapes)
+            slot, names = _slot(value, known, budget)
             arguments.update(name for name in names if name is not None)
             if slot in _SLOTS:
                 slots[slot] = names
         elif number == 3:
             kind = str(value, "utf-8")
         elif number == 4:
-            attribute = protobuf.text(value, 1)
-            if attribute in _TRANSPOSED and protobuf.integers(value, 10) == [1]:
+            attribute = protobuf.text(value, 1, budget)
+            if attribute in _TRANSPOSED and protobuf.integers(value, 10, budget) == [1]:
                 turned.add(attribute)
     if kind not in _PRODUCTS:
         return arguments, None
@@ -146,11 +141,11 @@ def _op(desc: memoryview, uses: _Uses) -> tuple[set[str], str | None]:
     return arguments, names[0] if len(names) == 1 and transposed not in turned else None
 
 
-def _slot(desc: memoryview, known: Container[str]) -> tuple[str, list[str | None]]:
+def _slot(desc: memoryview, known: Container[str], budget: Budget) -> tuple[str, list[str | None]]:
     """An input's name, and its variables; None for one that is not known."""
     slot = ""
     names: list[str | None] = []
-    for number, value in protobuf.fields(desc):
+    for number, value in protobuf.fields(desc, budget):
         if isinstance(value, int):
             continue
         if number == 1:
@@ -184,12 +179,24 @@ def _read_pir(value: Any) -> Program:
             if not isinstance(name, str) or len(shape) > MAX_DIMENSIONS:
                 raise ValueError("a parameter without a name, or of no shape")
             names[_number(op["O"])] = name
-            shapes[name] = shape
+            if _is_saved(name, op):
+                shapes[name] = shape
     uses = _Uses(shapes)
     for op in operations:
         if op["#"] != "p":
             uses.add(*_pir_op(op, names))
     return uses.program()
+
+
+def _is_saved(name: str, op: dict[str, Any]) -> bool:
+    """Whether a parameter stands in the combined file: not the state of an RNN's dropout.
+
+    Of an op's output attributes the first says whether it is persistable (``OA``,
+    ``pir/serialize_deserialize/src/ir_serialize.cc``).
+    """
+    attributes = op.get("OA")
+    persistable = not isinstance(attributes, list) or attributes[:1] != [0]
+    return persistable and not name.endswith(_STATE)
 
 
 def _number(value: Any) -> int:

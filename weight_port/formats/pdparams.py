@@ -9,7 +9,7 @@ import numpy as np
 
 from weight_port.errors import DAMAGE, DestinationError, FormatError, UnsafeFileError, shown
 from weight_port.formats import states
-from weight_port.formats.contents import NESTED, Contents, check_total, no_tensors_note
+from weight_port.formats.contents import Contents, check_total
 from weight_port.pickles import writer as op
 from weight_port.pickles.arrays import NUMPY_GLOBALS, PendingArray, encode_into
 from weight_port.pickles.reader import Reader, left_out_note
@@ -59,7 +59,7 @@ def _array(value: Any) -> np.ndarray | None:
     return value.array.view(dtype_called(BFLOAT16)) if halves else value.array
 
 
-def read(file: File) -> Contents:
+def read(file: File, key: str | None = None) -> Contents:
     """Every tensor of a state dict, by its key; Paddle's own tables are left out.
 
     16-bit unsigned integers are bfloat16, as for ``paddle.load``. A state dict in a dict of other
@@ -71,12 +71,10 @@ def read(file: File) -> Contents:
     value, left_out = _unpickle(data, file.where)
     if not isinstance(value, dict):
         raise FormatError(f"{file.where}: holds a {kind_of(value)}, not tensors by name")
-    key = next((k for k in NESTED if isinstance(value.get(k), dict)), None)
-    notes = []
-    if key is not None:
-        left = states.beside(value, key, lambda item: _array(item) is not None)
-        value = value[key]
-        notes += [f"taken from {key!r}", *([left] if left else [])]
+    try:
+        value, notes = states.choose(value, lambda item: _array(item) is not None, key)
+    except FormatError as error:
+        raise FormatError(f"{file.where}: {error}") from None
     value.pop(NAME_TABLE, None)
     collected = _Found(len(data))
     try:
@@ -90,8 +88,8 @@ def read(file: File) -> Contents:
     check_total(tensors, len(data), file.where)
     halves = sum(array.dtype.name == BFLOAT16 for array in tensors.values())
     if halves:
-        notes.append(f"{halves} of 16-bit integers read as bfloat16, as paddle.load does")
-    return Contents(tensors, (*notes, *no_tensors_note(others), *left_out_note(left_out)))
+        notes += (f"{halves} of 16-bit integers read as bfloat16, as paddle.load does",)
+    return Contents(tensors, (*notes, *states.no_tensors(others), *left_out_note(left_out)))
 
 
 def _unpickle(data: memoryview, where: str) -> tuple[Any, tuple[str, ...]]:
@@ -132,7 +130,7 @@ class _Found:
             elif isinstance(item, dict) and item and key != NAME_TABLE:
                 self.collect(item, f"{prefix}{key}/")
             else:
-                self.others.append(f"{prefix}{key} ({kind_of(item)})")
+                self.others.append(states.named(f"{prefix}{key}", item))
         self._join(tensors, slices, prefix)
         if clash := self.tensors.keys() & tensors.keys():
             raise ValueError(f"two tensors are called {shown(min(clash))}")

@@ -44,6 +44,7 @@ _BYTES = "UntypedStorage"  # of tensors that bring their dtype: there is no stor
 # Of those dtypes, the ones that NumPy has too.
 DTYPES = ("uint16", "uint32", "uint64")
 _STORED = {**STORAGES, _BYTES: "uint8"}  # every storage's elements, by the name of its type
+_CONSTANTS = "constants"  # of TorchScript's code, which calls them CONSTANTS.c0, .c1 …
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
 
@@ -146,6 +147,7 @@ class Pickled(NamedTuple):
     value: Any
     left_out: tuple[str, ...]
     size: int  # bytes
+    notes: tuple[str, ...] = ()
 
 
 def _storage(identity: Any) -> tuple[str, _Storage]:
@@ -177,7 +179,22 @@ def _read_zip(where: str, data: memoryview) -> Pickled:
             return content if info.compress_type == zips.ZIP_STORED else scratch.put([content])
 
         has_order = f"{root}byteorder" in members
-        return _read_archive(where, part, has_order, len(data))
+        pickled = _read_archive(where, part, has_order, len(data))
+        if f"{root}{_CONSTANTS}.pkl" not in members:
+            return pickled
+        constants = _read_archive(where, part, has_order, len(data), _CONSTANTS)
+        return _with_constants(pickled, constants)
+
+
+def _with_constants(pickled: Pickled, constants: Pickled) -> Pickled:
+    """A TorchScript module, or, where it was frozen and has no tensors, those of its code."""
+    value, _ = modules.opened(pickled.value)
+    frozen = isinstance(value, dict) and not any(map(_is_tensor, value.values()))
+    if not frozen or not isinstance(constants.value, tuple):
+        return pickled
+    tensors = {f"CONSTANTS.c{n}": item for n, item in enumerate(constants.value)}
+    note = "a frozen TorchScript module, whose tensors have no names: they are its code's constants"
+    return Pickled(tensors, (*pickled.left_out, *constants.left_out), pickled.size, (note,))
 
 
 def _read_folder(folder: Folder) -> Pickled:
@@ -194,9 +211,12 @@ def _read_folder(folder: Folder) -> Pickled:
 
 
 def _read_archive(
-    where: str, part: Callable[[str], memoryview], has_order: bool, size: int
+    where: str, part: Callable[[str], memoryview], has_order: bool, size: int, name: str = "data"
 ) -> Pickled:
-    """An archive's value; ``part`` gives a member's bytes by its name under the root."""
+    """An archive's value; ``part`` gives a member's bytes by its name under the root.
+
+    The value ``name`` is a pickle, and a folder of the storages in it.
+    """
     if has_order and bytes(part("byteorder")[:7]) != b"little":
         raise FormatError(f"{where}: written on a big-endian machine; save it again elsewhere")
     storages: dict[str, _Storage] = {}
@@ -205,11 +225,11 @@ def _read_archive(
         key, storage = _storage(identity)
         if key not in storages:
             # Of no elements there may be no bytes: an empty file can't be mapped.
-            storage.raw = part(f"data/{key}") if storage.count else b""
+            storage.raw = part(f"{name}/{key}") if storage.count else b""
             storages[key] = storage
         return storages[key]
 
-    reader = Reader(part("data.pkl"), GLOBALS, where, persistent, size=size)
+    reader = Reader(part(f"{name}.pkl"), GLOBALS, where, persistent, size=size)
     return Pickled(reader.read(), tuple(reader.left_out), size)
 
 
@@ -260,7 +280,7 @@ def _array(item: Any) -> np.ndarray | None:
     return item.array if isinstance(item, PendingArray) else None
 
 
-def read(source: File | Folder) -> Contents:
+def read(source: File | Folder, key: str | None = None) -> Contents:
     """Every tensor of a state dict, by its key, as views of the memory-mapped file.
 
     A state dict in a dict of other things is found, and what is left beside it is said; so are the
@@ -270,20 +290,23 @@ def read(source: File | Folder) -> Contents:
     where = source.where
     try:
         if isinstance(source, Folder):
-            return _contents(where, _read_folder(source))
+            return _contents(where, _read_folder(source), key)
         data = source.load()
         load = _read_zip if bytes(data[:2]) == b"PK" else _read_legacy
-        return _contents(where, load(where, data))
+        return _contents(where, load(where, data), key)
     except DAMAGE as error:
         raise FormatError(f"{where}: damaged torch checkpoint: {error!r:.200}") from None
 
 
-def _contents(where: str, pickled: Pickled) -> Contents:
+def _contents(where: str, pickled: Pickled, key: str | None) -> Contents:
     value, whole = modules.opened(pickled.value)
-    state, notes = choose(value, _is_tensor)
+    try:
+        state, notes = choose(value, _is_tensor, key)
+    except FormatError as error:
+        raise FormatError(f"{where}: {error}") from None
     tensors = _tensors(where, state, pickled.size)
     others = (*left_out(state, _is_tensor), *left_out_note(pickled.left_out))
-    return Contents(tensors, (*whole, *notes, *others))
+    return Contents(tensors, (*pickled.notes, *whole, *notes, *others))
 
 
 def _tensors(where: str, state: Any, size: int) -> dict[str, np.ndarray]:
@@ -296,7 +319,9 @@ def _tensors(where: str, state: Any, size: int) -> dict[str, np.ndarray]:
     tensors = {key: array for key, array in arrays.items() if array is not None}
     if not tensors:
         some = ", ".join(key[:60] for key in list(arrays)[:8]) or "nothing"
-        raise FormatError(f"{where}: no tensors found; its keys: {some}")
+        dicts = any(isinstance(item, dict) for item in state.values())
+        way_out = "; if one leads to tensors, name it with --key (key=…)" if dicts else ""
+        raise FormatError(f"{where}: no tensors found; its keys: {some}{way_out}")
     for key, array in tensors.items():
         if array.nbytes > size:  # strides of 0 can make any size out of one number
             raise FormatError(

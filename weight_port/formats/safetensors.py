@@ -15,97 +15,39 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from weight_port.errors import DAMAGE, DestinationError, FormatError, shown
-from weight_port.formats.contents import Contents, check_total
-from weight_port.storage import json_data, phases
-from weight_port.storage.buffers import BFLOAT16, dtype_called, dtype_name, raw_bytes, view
+from weight_port.errors import DAMAGE, DestinationError, FormatError, brief, shown
+from weight_port.formats import safetensors_header
+from weight_port.formats.contents import Contents
+from weight_port.formats.safetensors_header import DTYPES, METADATA
+from weight_port.storage import phases
+from weight_port.storage.buffers import dtype_called, dtype_name, raw_bytes, view
 from weight_port.storage.maps import map_bytes
 from weight_port.storage.sources import File
 
 if TYPE_CHECKING:
     from weight_port.storage.digest import Digest  # which loads OpenSSL
 
-DTYPES = {
-    "F64": "float64",
-    "F32": "float32",
-    "F16": "float16",
-    "BF16": BFLOAT16,
-    "I64": "int64",
-    "I32": "int32",
-    "I16": "int16",
-    "I8": "int8",
-    "U64": "uint64",
-    "U32": "uint32",
-    "U16": "uint16",
-    "U8": "uint8",
-    "BOOL": "bool",
-    "C64": "complex64",
-}
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
-_MAX_HEADER = 100_000_000  # the package's own bound
-
-
-def _header(where: str, data: memoryview) -> tuple[dict[str, Any], int]:
-    """(header, where the data starts); raises FormatError."""
-    if len(data) < 8:
-        raise FormatError(f"{where}: {len(data)} bytes are no safetensors file; get it again")
-    (length,) = struct.unpack("<Q", data[:8])
-    if length > min(len(data) - 8, _MAX_HEADER):
-        raise FormatError(
-            f"{where}: its header would take {length} bytes of {len(data)}: truncated, or not a "
-            "safetensors file"
-        )
-    try:
-        header = json_data.load(data[8 : 8 + length], len(data))
-    except (ValueError, RecursionError) as error:
-        raise FormatError(
-            f"{where}: its header is no JSON: {error!s:.200}: not a safetensors file"
-        ) from None
-    if not isinstance(header, dict):
-        raise FormatError(f"{where}: its header is no JSON object: not a safetensors file")
-    return header, 8 + length
-
-
-def _tensor(entry: Any, data: memoryview) -> np.ndarray:
-    begin, end = entry["data_offsets"]
-    if entry["dtype"] not in DTYPES:
-        raise ValueError(f"dtype {shown(entry['dtype'])} is none of {', '.join(DTYPES)}")
-    if any(not isinstance(offset, int) for offset in (begin, end)) or not 0 <= begin <= end:
-        raise ValueError("offsets of other than whole numbers")
-    if end > len(data):
-        raise ValueError(f"its data ends at byte {end} of {len(data)}: truncated; get it again")
-    return view(data[begin:end], dtype_called(DTYPES[entry["dtype"]]), entry["shape"])
 
 
 def read(file: File) -> Contents:
     """Every tensor by name, as views of the memory-mapped file. Raises FormatError."""
     data = file.load()
-    header, start = _header(file.where, data)
-    metadata = header.pop("__metadata__", None)
+    entries, metadata, start = safetensors_header.read(file.where, data)
     tensors = {}
-    for name, entry in header.items():
+    for name, entry in entries.items():
+        raw = data[start + entry.begin : start + entry.end]
         try:
-            tensors[name] = _tensor(entry, data[start:])
-        except DAMAGE as error:
-            raise FormatError(
-                f"{file.where}: damaged entry of tensor {name!r:.200}: {error!s:.200}"
-            ) from None
-    check_total(tensors, len(data), file.where)
-    texts = _texts(metadata)
-    notes = tuple(f"metadata {key}: {value}" for key, value in texts.items())
-    return Contents(tensors, notes, architecture=texts.get("architecture", ""))
+            tensors[name] = view(raw, dtype_called(DTYPES[entry.dtype]), entry.shape)
+        except DAMAGE as error:  # a size that NumPy has not, beside a 0
+            raise FormatError(f"{file.where}: tensor {shown(name)}: {error!s:.200}") from None
+    notes = tuple(brief(f"metadata {key}: {value}") for key, value in metadata.items())
+    return Contents(tensors, notes, architecture=metadata.get("architecture", ""))
 
 
 def read_metadata(path: Path) -> dict[str, str]:
     """The file's ``__metadata__``, empty where there is none. Raises FormatError."""
-    header, _ = _header(str(path), map_bytes(path))
-    return _texts(header.get("__metadata__"))
-
-
-def _texts(metadata: Any) -> dict[str, str]:
-    """The texts among the metadata: the format has nothing else there."""
-    items = metadata.items() if isinstance(metadata, dict) else ()
-    return {key: value for key, value in items if isinstance(value, str)}
+    return safetensors_header.read(str(path), map_bytes(path)).metadata
 
 
 def write(
@@ -142,7 +84,7 @@ def _known(value: str | Digest, wait: bool = False) -> str:
 
 
 def _encode_header(ordered: Sequence[tuple[str, np.ndarray]], metadata: dict[str, str]) -> bytes:
-    header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
+    header: dict[str, Any] = {METADATA: metadata} if metadata else {}
     offset = 0
     for name, array in ordered:
         header[name] = {

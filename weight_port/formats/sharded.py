@@ -1,42 +1,58 @@
-"""Sharded safetensors: ``model.safetensors.index.json`` and the files that it names.
+"""Sharded checkpoints: ``model.safetensors.index.json`` or ``pytorch_model.bin.index.json``.
 
 https://huggingface.co/docs/safetensors and ``huggingface_hub``'s ``_base.py``: a JSON object whose
-``weight_map`` leads from each tensor to the file that holds it, in the same folder.
+``weight_map`` leads from each tensor to the file that holds it, in the same folder. The files are
+safetensors or what ``torch.save`` writes.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
-from weight_port.errors import FormatError
-from weight_port.formats import safetensors
-from weight_port.formats.contents import Contents
+from weight_port.errors import FormatError, shown
+from weight_port.formats import table
+from weight_port.formats.contents import Contents, Tensors
 from weight_port.storage import json_data
 from weight_port.storage.sources import File
+
+# The formats of shards, and the modules that read them, loaded when one is met.
+_READERS = {table.SAFETENSORS: "safetensors", table.PTH: "pth"}
 
 
 def read(file: File) -> Contents:
     """Every tensor of every shard. Raises FormatError where a shard or a tensor is missing."""
-    tensors = {}
+    tensors: Tensors = {}
     weight_map = _weight_map(file)
-    for shard in sorted(set(weight_map.values())):
-        plain = file.beside(shard) if _is_plain_name(shard) else None
-        if plain is None:
+    for name in sorted(set(weight_map.values())):
+        shard = file.beside(name) if _is_plain_name(name) else None
+        if shard is None:
             raise FormatError(
-                f"{file.where}: its shard {shard!r:.200} is no plain file beside it (links are not "
+                f"{file.where}: its shard {shown(name)} is no plain file beside it (links are not "
                 "followed); put the file itself there"
             )
-        for name, array in safetensors.read(plain).tensors.items():
-            if weight_map.get(name) != shard:
-                raise FormatError(f"{plain.where}: holds {name!r:.200}, which the index has not")
-            tensors[name] = array
+        tensors |= _of_shard(shard, name, weight_map)
     missing = [name for name in weight_map if name not in tensors]
     if missing:
         raise FormatError(
-            f"{file.where}: {len(missing)} tensors are in no shard, {missing[0]!r:.200} first; "
+            f"{file.where}: {len(missing)} tensors are in no shard, {shown(missing[0])} first; "
             "get the shards again"
         )
     return Contents(tensors, (f"{len(set(weight_map.values()))} shards",))
+
+
+def _of_shard(shard: File, name: str, weight_map: dict[str, str]) -> Tensors:
+    """A shard's tensors, all of which the index leads to it for. Raises FormatError."""
+    row = table.by_content(bytes(shard.load()[: table.HEAD]), name)
+    if row not in _READERS:
+        is_not = row.name if row else "of no format that is read: truncated?"
+        raise FormatError(f"{shard.where}: a shard that is {is_not}; get it again")
+    reader = import_module(f"weight_port.formats.{_READERS[row]}")
+    tensors: Tensors = reader.read(shard).tensors
+    for key in tensors:
+        if weight_map.get(key) != name:
+            raise FormatError(f"{shard.where}: holds {shown(key)}, which the index has not")
+    return tensors
 
 
 def _weight_map(file: File) -> dict[str, str]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from weight_port.errors import shown
-from weight_port.formats.contents import NESTED
+from weight_port.errors import FormatError, shown
 from weight_port.pickles.values import kind_of
 
 # Where training loops put weights, the usual first; of these the first that is there is taken.
 KEYS = (
-    *NESTED,
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "net",
     "model_state",
     "network",
     "weight",
@@ -21,6 +23,8 @@ KEYS = (
     "state_dict_ema",
     "model_ema",
     "ema",
+    "teacher",  # DINO and mean-teacher trainings go on with the teacher
+    "student",
 )
 _DEPTH = 2
 IsTensor = Callable[[Any], bool]
@@ -44,13 +48,23 @@ def _tensors(value: Mapping[Any, Any], is_tensor: IsTensor) -> int:
     )
 
 
-def choose(value: Any, is_tensor: IsTensor) -> tuple[Any, tuple[str, ...]]:
+def choose(value: Any, is_tensor: IsTensor, key: str | None = None) -> tuple[Any, tuple[str, ...]]:
     """The dict of tensors itself, or the one in it that is taken; where from, and what is left.
 
-    Beside a usual key may stand a tensor: torch's ImageNet example saves its best accuracy. Without
-    a usual key, the one dict of tensors that there is counts, where no tensor stands beside it.
+    ``key`` names it; that of a dict in a dict is ``ema/module`` or ``ema.module``. Beside a usual
+    key may stand a tensor: torch's ImageNet example saves its best accuracy. Without a usual key,
+    the one dict of tensors that there is counts, where no tensor stands beside it. Raises
+    FormatError for a key that is not there.
     """
     notes: list[str] = []
+    if key is not None:
+        path = _path(value, key, is_tensor)
+        if path is None:
+            raise FormatError(_no_such_key(value, key, is_tensor))
+        for part in path:
+            left = beside(value, part, is_tensor)
+            value = value[part]
+            notes += [f"taken from {shown(part)}", *([left] if left else [])]
     for _ in range(_DEPTH):
         if not isinstance(value, dict):
             break
@@ -66,6 +80,26 @@ def choose(value: Any, is_tensor: IsTensor) -> tuple[Any, tuple[str, ...]]:
     return value, tuple(notes)
 
 
+def _path(value: Any, key: str, is_tensor: IsTensor) -> list[str] | None:
+    """The keys that lead to a state, which may hold separators themselves; None for none."""
+    if not isinstance(value, dict):
+        return None
+    if isinstance(value.get(key), dict) and _tensors(value[key], is_tensor):
+        return [key]
+    for place, character in enumerate(key):
+        if character in "./" and key[:place] in value:
+            rest = _path(value[key[:place]], key[place + 1 :], is_tensor)
+            if rest is not None:
+                return [key[:place], *rest]
+    return None
+
+
+def _no_such_key(value: Any, key: str, is_tensor: IsTensor) -> str:
+    states = list(_states(value, is_tensor)) if isinstance(value, dict) else []
+    there = f"those of tensors are {', '.join(map(shown, states[:12]))}" if states else "no key is"
+    return f"--key {shown(key)} (key=…) is no key of a dict of tensors; {there}"
+
+
 def beside(value: Mapping[Any, Any], key: str, is_tensor: IsTensor) -> str:
     """What is left out beside the dict of tensors that is taken, in a sentence; "" for nothing."""
     left = [_about(other, item, is_tensor) for other, item in value.items() if other != key]
@@ -76,7 +110,13 @@ def left_out(state: Any, is_tensor: IsTensor) -> tuple[str, ...]:
     """A note on what is no tensor in a dict of tensors."""
     if not isinstance(state, dict):
         return ()
-    others = [_about(key, item, is_tensor) for key, item in state.items() if not is_tensor(item)]
+    return no_tensors(
+        [_about(key, item, is_tensor) for key, item in state.items() if not is_tensor(item)]
+    )
+
+
+def no_tensors(others: list[str]) -> tuple[str, ...]:
+    """A note on what stands beside tensors and is none, each with its kind; none for nothing."""
     return (f"left out {len(others)} that are no tensors: {_some(others)}",) if others else ()
 
 
@@ -87,7 +127,15 @@ def _some(items: list[str]) -> str:
 
 
 def _about(key: Any, item: Any, is_tensor: IsTensor) -> str:
-    name = shown(key) if isinstance(key, str) else str(key)[:20]
     if isinstance(item, dict) and (count := _tensors(item, is_tensor)):
-        return f"{name} ({count} tensors)"
-    return f"{name} ({'tensor' if is_tensor(item) else kind_of(item)})"
+        return f"{_name(key)} ({count} tensors)"
+    return f"{_name(key)} (tensor)" if is_tensor(item) else named(key, item)
+
+
+def named(key: Any, item: Any) -> str:
+    """What is no tensor, for a note: its key and its kind."""
+    return f"{_name(key)} ({kind_of(item)})"
+
+
+def _name(key: Any) -> str:
+    return shown(key) if isinstance(key, str) else str(key)[:20]

@@ -1,4 +1,4 @@
-"""Files in and out: sources are memory-mapped, destinations appear whole or not at all.
+"""Files out: a destination appears whole or not at all; ``folders`` does so for a folder.
 
 A process that is killed while it writes leaves ``.weight-port-….tmp`` beside the destination. No
 later run removes it: it may be another process's that still writes, and, where two folders can't
@@ -8,8 +8,6 @@ change places in one step, the only copy of the old one. It may be deleted by ha
 from __future__ import annotations
 
 import contextlib
-import functools
-import operator
 import os
 import shutil
 import stat
@@ -20,7 +18,7 @@ from typing import Any, BinaryIO
 from weight_port.errors import DestinationError
 from weight_port.storage import phases
 from weight_port.storage.maps import check_whole
-from weight_port.storage.renames import exchange, move_new
+from weight_port.storage.renames import move_new
 
 
 def check_destination(path: Path, force: bool) -> None:
@@ -28,37 +26,41 @@ def check_destination(path: Path, force: bool) -> None:
 
     A link that leads nowhere exists. Pipes, sockets and devices are not replaced by anything.
     """
-    with _reported(path):
+    with reported(path):
         if not path.absolute().parent.is_dir():
             raise DestinationError(f"{path}: the folder {path.absolute().parent} does not exist")
-        if not _exists(path):
+        if not exists(path):
             return
         if not force:
             raise DestinationError(f"{path}: exists; pass --force (force=True) to replace it")
-        mode = _mode(path)
+        mode = mode_of(path)
         if mode is not None and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
             raise DestinationError(f"{path}: a pipe, socket or device; name a file or a folder")
 
 
 def check_apart(source: Path, destination: Path) -> None:
     """Raises DestinationError where the destination would lie in the source's folder."""
-    folder = source.resolve()
-    if source.is_dir() and folder in destination.resolve().parents:
+    with reported(destination):
+        exists(destination)  # or has a name that nothing can have
+    # Of a source with such a name os.path.isdir is False: its reader refuses it.
+    if os.path.isdir(source) and source.resolve() in destination.resolve().parents:
         raise DestinationError(
             f"{destination}: lies in {source}, which is read as a whole; name a place outside of it"
         )
 
 
-def _exists(path: Path) -> bool:
-    """Whether anything has the name; raises OSError for what is no name."""
+def exists(path: Path) -> bool:
+    """Whether anything has the name; raises OSError, DestinationError for what is no name."""
     try:
         path.lstat()
     except FileNotFoundError:
         return False
+    except ValueError as error:  # a NUL in it, half a character
+        raise DestinationError(f"{path}: can't be written: {error}") from None
     return True
 
 
-def _mode(path: Path) -> int | None:
+def mode_of(path: Path) -> int | None:
     """The type and the permissions of what a path leads to, None where that is nothing."""
     try:
         return path.stat().st_mode
@@ -67,8 +69,8 @@ def _mode(path: Path) -> int | None:
 
 
 @contextlib.contextmanager
-def _reported(path: Path) -> Iterator[None]:
-    """The system's errors as ours."""
+def reported(path: Path) -> Iterator[None]:
+    """A block in which the system's errors are DestinationErrors that name ``path``."""
     try:
         yield
     except OSError as error:
@@ -82,21 +84,23 @@ def _reported(path: Path) -> Iterator[None]:
         raise DestinationError(f"{path}: can't be written: {reason}") from error
 
 
-def _temporary(path: Path) -> Path:
+def temporary_name(path: Path) -> Path:
     """A new name beside ``path``: to be renamed, a file must be on the same file system."""
     return path.absolute().parent / f".weight-port-{os.urandom(8).hex()}.tmp"
 
 
-def _sync(descriptor: int) -> None:
+def sync(descriptor: int) -> None:
+    """Have a file's bytes, or a folder's names, on the disk."""
     phases.begin(phases.SYNC)
     os.fsync(descriptor)
     phases.begin(phases.WRITE)
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Have the names in a folder on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        _sync(descriptor)
+        sync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -110,15 +114,15 @@ def new_file(path: Path, force: bool) -> Iterator[BinaryIO]:
     check_destination(path, force)
     if path.is_dir():
         raise DestinationError(f"{path}: is a directory; name a file")
-    temporary = _temporary(path)
-    with _reported(path):
+    temporary = temporary_name(path)
+    with reported(path):
         try:
             with open(temporary, "xb") as stream:
-                if (mode := _mode(path)) is not None:
+                if (mode := mode_of(path)) is not None:
                     os.chmod(temporary, stat.S_IMODE(mode) & 0o777)
                 yield stream
                 stream.flush()
-                _sync(stream.fileno())
+                sync(stream.fileno())
             check_whole()
             if force:
                 os.replace(temporary, path)
@@ -126,7 +130,7 @@ def new_file(path: Path, force: bool) -> Iterator[BinaryIO]:
                 move_new(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_folder(temporary.parent)
+        sync_folder(temporary.parent)
 
 
 def write_text(path: Path, text: str, force: bool = False) -> None:
@@ -146,85 +150,3 @@ def copy_into_place(source: Path, path: Path, force: bool) -> None:
     """Copy a finished file to ``path`` as ``new_file`` writes one."""
     with open(source, "rb") as stream, new_file(path, force) as out:
         shutil.copyfileobj(stream, out)
-
-
-@contextlib.contextmanager
-def new_folder(path: Path, force: bool) -> Iterator[Path]:
-    """A folder that becomes ``path`` when the block ends well, in place of an old one.
-
-    What is replaced, by ``force`` alone, leaves its permissions. Raises DestinationError.
-    """
-    check_destination(path, force)
-    if path.exists() and not path.is_dir():
-        raise DestinationError(f"{path}: is a file; name a folder")
-    temporary, old = _temporary(path), None
-    with _reported(path):
-        try:
-            temporary.mkdir()
-            mode = _mode(path)
-            if mode is not None:
-                temporary.chmod(0o700)  # until its files have their permissions
-            yield temporary
-            for file in temporary.iterdir():
-                _permit(file, path)
-                with open(file, "rb") as stream:
-                    _sync(stream.fileno())
-            if mode is not None:
-                temporary.chmod(stat.S_IMODE(mode) & 0o777)
-            _sync_folder(temporary)
-            check_whole()
-            old = _swap(temporary, path, force)
-        finally:
-            if old is None:
-                _remove(temporary)
-        try:  # the new names must be on the disk before the old files go
-            _sync_folder(temporary.parent)
-        except BaseException:
-            if old is not None:
-                old = _swap(old, path, force)
-            raise
-        finally:
-            _remove(old)
-
-
-def _permit(file: Path, folder: Path) -> None:
-    """Give a new file its namesake's permissions in the old folder, or what any had there."""
-    if not folder.is_dir():
-        return
-    mode = _mode(folder / file.name)
-    if mode is None:
-        modes = [entry.stat().st_mode for entry in folder.iterdir()]
-        any_of_them = functools.reduce(operator.or_, modes, 0) if modes else 0o777
-        mode = any_of_them & file.stat().st_mode
-    file.chmod(mode & 0o777)
-
-
-def _swap(new: Path, path: Path, force: bool) -> Path | None:
-    """Put the folder ``new`` in ``path``'s place; returns the name of what was there.
-
-    In one step where the system has one. Elsewhere ``path`` is not there for a moment; killed in
-    it, both folders are left, whole, under hidden names.
-    """
-    if not force or not _exists(path):
-        move_new(new, path)
-        return None
-    if exchange(new, path):
-        return new
-    aside = _temporary(path)
-    path.rename(aside)
-    try:
-        new.rename(path)
-    except BaseException:
-        aside.rename(path)
-        raise
-    return aside
-
-
-def _remove(path: Path | None) -> None:
-    """Remove what is left under a temporary name: nothing, a folder, or a link to one."""
-    if path is None:
-        return
-    if path.is_symlink():
-        path.unlink(missing_ok=True)
-    else:
-        shutil.rmtree(path, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from weight_port.errors import FormatError
 from weight_port.storage.maps import map_bytes
+
+_BLOBS = ("..", "..", "blobs")
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,11 @@ class Folder:
 
 
 def disk_file(path: Path) -> File:
-    """A file on disk; its neighbours count only where they are plain files and no links."""
+    """A file on disk; its neighbours count only where they are plain files, as of a folder."""
 
     def beside(name: str) -> File | None:
         other = path.parent / name
-        return disk_file(other) if other.is_file() and not other.is_symlink() else None
+        return disk_file(other) if _is_plain(other) else None
 
     return File(str(path), path.name, lambda: map_bytes(path), beside)
 
@@ -51,7 +54,19 @@ def disk_folder(path: Path) -> Folder:
 
 
 def _is_plain(entry: Path) -> bool:
-    return stat.S_ISREG(entry.lstat().st_mode)
+    """Whether it is a file and no link, but for those of Hugging Face's cache.
+
+    There ``snapshots/REVISION/NAME`` is a link to ``../../blobs/DIGEST`` (huggingface_hub,
+    ``file_download.py``), which is followed to there and no further.
+    """
+    try:
+        if not entry.is_symlink():
+            return stat.S_ISREG(entry.lstat().st_mode)
+        target = Path(os.readlink(entry)).parts
+        blob = entry.parent.joinpath(*target)
+        return target[:-1] == _BLOBS and stat.S_ISREG(blob.lstat().st_mode)
+    except (OSError, ValueError):  # of a name that no system has, or what is gone
+        return False
 
 
 def view_file(where: str, name: str, view: memoryview, folder: Mapping[str, File]) -> File:

@@ -22,6 +22,8 @@ _NOT_FILES = ("._", ".DS_Store")  # what macOS puts into folders and archives
 _PLAIN, _WITHOUT_DATA = (b"0", b"\0", b"7"), tuple(b"%d" % n for n in range(1, 7))  # links, folders
 _LONG_NAME, _PAX, _OF_NO_USE = b"L", b"x", (b"K", b"g")  # a long link's name, global pax headers
 _LONGEST = 1 << 16  # bytes of a long name's or a pax header's block
+_LONGEST_NAME = 4096  # bytes; Linux's own bound (limits.h, PATH_MAX)
+_MOST_MEMBERS = 50_000  # a folder of ResNet-152's variables has 777
 
 
 class _Member(NamedTuple):
@@ -42,7 +44,9 @@ def folders_of(data: memoryview, where: str) -> dict[str, Folder]:
     """
     folders: dict[str, dict[str, File]] = {}
     try:
-        for member in _members(data):
+        for count, member in enumerate(_members(data)):
+            if count == _MOST_MEMBERS:
+                raise ValueError(f"more than {_MOST_MEMBERS} files; unpack it and choose")
             path = PurePosixPath(member.name)
             if member.kind not in _PLAIN or member.name.endswith("/"):
                 continue
@@ -106,7 +110,10 @@ def _number(field: bytes) -> int:
 
 
 def _text(field: bytes) -> str:
-    return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+    name = field.partition(b"\0")[0]
+    if len(name) > _LONGEST_NAME:
+        raise ValueError(f"a name of {len(name)} bytes")
+    return name.decode("utf-8", "surrogateescape")
 
 
 def _name(header: bytes) -> str:

@@ -28,7 +28,7 @@ def relu_missing(view: View) -> Iterator[Guess]:
     if view.layer.kind == "block":
         if _adds(view):
             yield Guess("ReLU after the sum", view.inputs[0] + view.inputs[1])
-        else:
+        elif len(view.inputs) == 1:
             yield Guess("ReLU at the block's end", view.inputs[0])
     elif view.feed.activation:
         what = {"relu": "ReLU"}.get(view.feed.activation, view.feed.activation)

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from benchmarks import kinds
+from benchmarks.readme import __main__ as readme
 from benchmarks.readme import records as readme_records
 from benchmarks.records import rooms
 from tests import ROOT
@@ -75,8 +76,9 @@ def test_a_record_of_today_is_not_marked_and_another_is_in_every_text():
     assert "an unknown commit" in rooms.mark(made)
 
 
-def test_the_readme_marks_its_stale_records_and_no_others():
-    text, names = (ROOT / "README.md").read_text(), readme_records.stale()
+def test_the_pages_mark_their_stale_records_and_no_others():
+    text = "\n".join(page.read_text() for page in readme.pages())
+    names = readme_records.stale()
     for name in readme_records.RECORDS:
         mark = rooms.mark(kinds.read(RESULTS / f"{name}.json"))
         assert bool(mark) == (name in names), name

@@ -50,6 +50,15 @@ def test_blocks_are_numbered_in_stage_4_of_the_deep_ones_only(
     assert [block.name for block in blocks if block.stage == stage] == names
 
 
+def gates(blocks: tuple[int, ...], channels: int) -> int:
+    """Trainable values of squeeze-and-excitation, where stage 2 has ``channels``."""
+    widths = [channels * 2**stage for stage in range(4)]
+    each = [2 * c * c // 16 + c // 16 + c for c in widths]
+    return sum(count * values for count, values in zip(blocks, each, strict=True))
+
+
+WIDER_STEM = 9 * (3 * 64 + 64 * 64 + 64 * 128) + 2 * (64 + 64 + 128) - 28_512 - 2 * (32 + 32 + 64)
+
 # name, trainable parameters, convolutions, tensors: naming.md's totals; the PaddleClas form adds
 # a 64x64 convolution and its batch norm, of which 64 * 64 + 2 * 64 = 4,224 values train.
 TOTALS = [
@@ -70,6 +79,15 @@ TOTALS = [
     ("resnext50_32x4d", 25_028_904, 53, 267),
     ("resnext101_32x8d", 88_791_336, 104, 522),
     ("resnext101_64x4d", 83_455_272, 104, 522),
+    # timm's results/model_metadata: 45.19, 44.18 million; 59.95 and 114.97 are PaddleClas's
+    ("resnext50_64x4d", 45_192_488, 53, 267),
+    ("resnext101_32x4d", 44_177_704, 104, 522),
+    ("resnext152_32x4d", 59_951_400, 155, 777),
+    ("resnext152_64x4d", 114_971_944, 155, 777),
+    # 194, 468 and 829 million in github.com/facebookresearch/WSL-Images
+    ("resnext101_32x16d", 194_026_792, 104, 522),
+    ("resnext101_32x32d", 468_530_472, 104, 522),
+    ("resnext101_32x48d", 828_411_176, 104, 522),
     ("wide_resnet50_2", 68_883_240, 53, 267),
     ("wide_resnet101_2", 126_886_696, 104, 522),
     # Two convolutions and batch norms more; 3*32*9 + 32*32*9 + 32*64*9 weights and 2*(32 + 32)
@@ -81,6 +99,47 @@ TOTALS = [
     ("resnet152_vd", 60_192_808 + 19_232, 157, 787),
     ("resnet18_vd_paddleclas", 11_689_512 + 19_232 + 4_224, 23, 117),
     ("resnet34_vd_paddleclas", 21_797_672 + 19_232 + 4_224, 39, 197),
+    # Over resnet152_vd 4 blocks in stage 3 and 12 in stage 4, each of two 1x1 convolutions between
+    # C and 4*C channels, a 3x3 one of C, and 2*(C + C + 4*C) scales and offsets: 17*C*C + 12*C
+    (
+        "resnet200_vd",
+        60_192_808 + 19_232 + sum(n * (17 * c * c + 12 * c) for n, c in ((4, 128), (12, 256))),
+        205,
+        1027,
+    ),
+    # A pool has no tensors: vc's are vd's.
+    ("resnet18_vc", 11_689_512 + 19_232, 22, 112),
+    ("resnet50_vc", 25_557_032 + 19_232, 55, 277),
+    ("resnet101_vc", 44_549_160 + 19_232, 106, 532),
+    # the ResNeXts above with that stem
+    ("resnext50_vd_32x4d", 25_028_904 + 19_232, 55, 277),
+    ("resnext50_vd_64x4d", 45_192_488 + 19_232, 55, 277),
+    ("resnext101_vd_32x4d", 44_177_704 + 19_232, 106, 532),
+    ("resnext101_vd_64x4d", 83_455_272 + 19_232, 106, 532),
+    ("resnext152_vd_32x4d", 59_951_400 + 19_232, 157, 787),
+    ("resnext152_vd_64x4d", 114_971_944 + 19_232, 157, 787),
+    # C*C/16 weights twice, C/16 and C biases for each block of C channels: see gates
+    ("se_resnet18_vd", 11_689_512 + 19_232 + 4_224 + gates((2, 2, 2, 2), 64), 23, 149),
+    ("se_resnet34_vd", 21_797_672 + 19_232 + 4_224 + gates((3, 4, 6, 3), 64), 39, 261),
+    ("se_resnet50_vd", 25_557_032 + 19_232 + gates((3, 4, 6, 3), 256), 55, 341),
+    # 27.56 and 48.96 million are timm's seresnext50_32x4d and 101 as well
+    ("se_resnext50_32x4d", 25_028_904 + gates((3, 4, 6, 3), 256), 53, 331),
+    ("se_resnext101_32x4d", 44_177_704 + gates((3, 4, 23, 3), 256), 104, 654),
+    # A stem of 64, 64 and 128 channels: 3*64*9 + 64*64*9 + 64*128*9 weights and 2*(64 + 64 + 128)
+    # scales and offsets, where vd's has 28,512 and 256; and 64 channels more into the first block,
+    # of which 128 (or 256) and 256 come out.
+    (
+        "se_resnext50_vd_32x4d",
+        25_028_904 + 19_232 + gates((3, 4, 6, 3), 256) + WIDER_STEM + 64 * (128 + 256),
+        55,
+        341,
+    ),
+    (
+        "senet154_vd",
+        114_971_944 + 19_232 + gates((3, 8, 36, 3), 256) + WIDER_STEM + 64 * (256 + 256),
+        157,
+        987,
+    ),
     # A stride elsewhere changes no tensor.
     *[
         (f"resnet{depth}_{form}", *totals)
@@ -270,11 +329,14 @@ def test_resnet18_from_the_text_has_eighteen_layers_and_five_shortcuts() -> None
 
 @pytest.mark.parametrize("name", arch.RESNETS)
 def test_the_number_in_a_name_counts_the_weighted_layers(name: str) -> None:
-    number = int(re.search(r"(?:resnet|resnext|plain)(\d+)", name)[1])
+    number = int(re.search(r"(?:resnet|resnext|senet|plain)(\d+)", name)[1])
+    if name == "senet154_vd":  # its three of the stem are counted: Hu et al. (2018), section 5.1
+        number -= 2
     assert arch.ARCHITECTURES[name].weighted_layers == number
     weighted = [layer for layer in arch.layers(name) if layer.kind in ("conv", "linear")]
-    counted = [layer for layer in weighted if layer.branch != "branch1"]
-    assert len(counted) == number + 2 * arch.ARCHITECTURES[name].vd
+    beside = ("branch1", "squeeze", "excitation")
+    counted = [layer for layer in weighted if layer.branch not in beside]
+    assert len(counted) == number + 2 * bool(arch.ARCHITECTURES[name].deep)
 
 
 # Araujo et al., "Computing Receptive Fields of Convolutional Neural Networks" (2019), table 1:
@@ -356,7 +418,7 @@ def test_channels_and_sizes_flow_from_layer_to_layer(name: str) -> None:
         assert {name[-1] for name in strided} == ({place} if block.stride == 2 else set())
         for layer in mine:
             if layer.branch == "branch1" and layer.kind == "conv":
-                assert (layer.stride == 1) == (block.stride == 1 or row.vd)
+                assert (layer.stride == 1) == (block.stride == 1 or row.pooled)
 
 
 def test_the_vd_stem_has_the_odd_names_of_its_batch_norms() -> None:

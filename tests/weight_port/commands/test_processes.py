@@ -98,7 +98,7 @@ def test_inspect_lists_what_is_wrong_and_fails(tmp_path, folder) -> None:
 
 
 @pytest.mark.parametrize(
-    "to", [row.name for row in keys.DIALECTS.values() if "resnet18" in row.holds]
+    "to", [row.name for row in keys.DIALECTS.values() if "resnet18" in row.holds and row.linear]
 )
 def test_convert(tmp_path, folder, same_bits, fake, to: str) -> None:
     out = tmp_path / ("net" if to == "paddle1" else "net.safetensors")
@@ -199,14 +199,14 @@ def test_a_pickle_under_the_other_frameworks_name(tmp_path, suffix: str, named: 
         ("x.pth", b"<HTML><body>", "a web page (an error or a login) saved"),
         ("x.pdparams", b"version https://git-lfs.github.com/spec/v1\n", "run `git lfs pull`"),
         ("x.tar.gz", b"\x1f\x8b\x08\0" + b"x" * 99, "compressed by gzip; unpack it first"),
-        ("x.h5", b"\x89HDF\r\n\x1a\n", "HDF5, as Keras saves it"),
-        ("x.npy", b"\x93NUMPY\x01\0v\0{'descr': '|O'", "one NumPy array; save a dict of arrays"),
-        ("x.caffemodel", b"\n\x05LeNet", "a Caffe model, which is not read"),
+        ("x.h5", b"\x89HDF\r\n\x1a\n", "damaged HDF5 file: 1 bytes wanted at byte 8 of 8"),
+        ("x.npy", b"\x93NUMPY\x01\0v\0{'descr': '<f4'", "one NumPy array, without names; save"),
+        ("x.caffemodel", b"\n\x05LeNet", "no layer in it has weights"),
         ("x.pth.lz4", b"\x04\x22M\x18" + b"x" * 9, "compressed by lz4; unpack it first"),
         ("x.pdparams", b"\xef\xbb\xbf\x80\x04}.", "a byte-order mark before its first byte"),
         ("x.pdmodel", b"\x0a\x05abcde", "a program, without weights; name the .pdiparams"),
         ("x.pdparams", b"\0" * 100, "its first bytes are those of none of .pdparams, "),
-        ("x", b"x", ".pth, .pt, .npz; get it again"),
+        ("x", b"x", ".pt2; get it again"),
     ],
 )
 def test_what_is_no_checkpoint(tmp_path, name: str, content: bytes, said: str) -> None:
@@ -250,7 +250,7 @@ def test_a_suffix_without_a_format(tmp_path, folder) -> None:
 
 def test_paddleclas_form(tmp_path, fake) -> None:
     weight_port.write(tmp_path / "c.pdparams", fake("paddle_impl", "resnet18_paddleclas"))
-    said = refused("convert", tmp_path / "c.pdparams", tmp_path / "x.pth", "--to", "torchvision")
+    said = refused("convert", tmp_path / "c.pdparams", tmp_path / "x.pth", "--to", "transformers")
     assert "resnet18_paddleclas has a projection in its first block (res2a_branch1)" in said
     assert "these can hold it: paddle1, pytorch_impl, paddle_impl" in said
 
@@ -272,7 +272,7 @@ def test_wrong_usage(arguments: list[str]) -> None:
 
 
 def test_help_names_every_dialect_and_format() -> None:
-    said = " ".join(succeeds("convert", "--help").split())
+    said = " ".join(succeeds("convert", "--help").split()).replace("- ", "-")  # hyphens break lines
     assert all(dialect in said for dialect in keys.DIALECTS)
     assert all(suffix in said for suffix in (".pdparams", ".safetensors", ".pth", ".pt"))
 
@@ -286,7 +286,7 @@ def test_names_too_long_for_the_system(tmp_path, folder, name: str) -> None:
 
 def test_names_that_are_no_text_and_names_that_drive_a_terminal(tmp_path) -> None:
     odd = os.fsdecode(b"net\xff\x1b[31m")
-    key = "w\x1b]0;owned\x07\ud800"
+    key = "w\x1b]0;owned\x07"
     weight_port.write(tmp_path / odd, {"w\x1b[0m": np.zeros(3)})
     entry = {key: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}
     header = json.dumps(entry).encode()

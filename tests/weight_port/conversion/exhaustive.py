@@ -32,11 +32,15 @@ def class_layers(name: str) -> frozenset[str]:
     return frozenset(one.name for one, other in both if one.parameters != other.parameters)
 
 
+def _stem(dialect: str, row: arch.Architecture) -> tuple[bool, bool]:
+    return bool(row.deep), row.groups > 1 and bool(keys.DIALECTS[dialect].grouped_stem)
+
+
 @cache
 def _marks(dialect: str) -> frozenset[str]:
     found: set[str] = set()
     forms = {
-        name if name in arch.CLASSICS else arch.architecture(name).vd: name
+        name if name in arch.CLASSICS else _stem(dialect, arch.architecture(name)): name
         for name in reversed(keys.DIALECTS[dialect].holds)
     }
     for name in forms.values():
@@ -86,7 +90,7 @@ def _whole(dialect: str, name: str) -> tuple[frozenset[str], frozenset[str], fro
 
 def _share(tensors, dialect: str, name: str) -> tuple[float, bool, frozenset[str], int]:
     names, top_names, counters = _whole(dialect, name)
-    top = not top_names.isdisjoint(tensors)
+    top = any(key in tensors and tensors[key].size for key in top_names)
     needed = names if top else names - top_names
     here = frozenset(tensors) - counters
     return len(needed & here) / max(1, len(needed | here)), top, needed & here, len(here)
@@ -102,7 +106,7 @@ def fits(
             continue
         different = {}
         for name in row.holds:
-            key = name if architecture else arch.ARCHITECTURES[name].tensors
+            key = name if architecture else row.form(arch.ARCHITECTURES[name])
             different.setdefault(key, name)
         for name in different.values():
             if architecture in (name, None):

@@ -10,7 +10,6 @@ import os
 from pathlib import Path
 
 from tests import ROOT
-from tests.helpers.bounds import excess
 
 os.environ["KERAS_BACKEND"] = "torch"  # before the first import; Keras would take TensorFlow
 
@@ -25,6 +24,9 @@ import transformers
 import paddle_impl
 import pytorch_impl
 import weight_port
+from tests.helpers import library_models as models
+from tests.helpers.bounds import excess
+from weight_port import arch
 from weight_port.dialects import keys
 
 keras.config.set_image_data_format("channels_last")  # the layout of the published weights
@@ -80,13 +82,73 @@ TIMM = {
     "resnet50_vd": "resnet50d",
     "resnet101_vd": "resnet101d",
     "resnet152_vd": "resnet152d",
+    "resnext50_vd_32x4d": "resnext50d_32x4d",
+    "resnet50_vc": "resnet50c",
 }
+
+
+@pytest.mark.parametrize("name", TIMM)
+def test_timm_is_built_by_its_class_as_by_its_functions(name: str) -> None:
+    with torch.device("meta"):
+        one, other = models.timm(name, 5), timm.create_model(TIMM[name], num_classes=5)
+    assert str(one) == str(other)
+
+
+@pytest.mark.parametrize("library", [models.torchvision, models.timm])
+@pytest.mark.parametrize("name", ["resnet18_paddleclas", "resnet18_vd_paddleclas"])
+@pytest.mark.numerical
+def test_a_projection_more_and_the_line_that_adds_it(library, name: str) -> None:
+    """PaddleClas's 18 into torchvision's and timm's names: the line is run as it is printed."""
+    dialect = library.__name__
+    if name not in keys.DIALECTS[dialect].holds:  # torchvision has no deep stem
+        with pytest.raises(weight_port.MismatchError, match="three convolutions in its stem"):
+            weight_port.convert(weights(name), to=dialect)
+        return
+    tensors = weights(name)
+    there = weight_port.convert(tensors, to=dialect)
+    (said,) = (str(d) for d in there.differences if d.subject == "the target's model")
+    model = library(name.removesuffix("_paddleclas"), 5)
+    with pytest.raises(RuntimeError, match=r"layer1\.0\.downsample"):
+        in_torch(model, there)
+    exec(said.partition("builds: ")[2], {"nn": torch.nn, "model": model})  # noqa: S102 (our table's)
+    assert in_torch(model, there).tobytes() == ours(name, tensors).tobytes()
+    back = weight_port.convert(there, to="pytorch_impl")
+    assert (back.architecture, back.differences) == (name, ())
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet18_vd"])
+@pytest.mark.parametrize("to", ["paddleclas", "paddledetection", "pytorch_impl"])
+@pytest.mark.numerical
+def test_a_projection_that_changes_nothing_is_made_where_one_is_asked_for(
+    name: str, to: str
+) -> None:
+    """timm's and torchvision's 18 into PaddleClas's names, which have a projection more."""
+    tensors = weights(name)
+    source = weight_port.convert(tensors, to="timm")
+    if to == "pytorch_impl":  # which holds both
+        assert weight_port.convert(source, to=to).architecture == name
+        return
+    top = to == "paddleclas"
+    with pytest.raises(weight_port.MismatchError, match="no projection in its first block") as said:
+        weight_port.convert(source, to=to, include_top=top)
+    assert "--fold" in str(said.value)
+    there = weight_port.convert(source, to=to, include_top=top, fold=True)
+    form = f"{name}_paddleclas"
+    assert there.architecture == form
+    assert weight_port.detect(there).architecture == form
+    if not top:
+        return
+    back = {key: array.copy() for key, array in weight_port.convert(there, "pytorch_impl").items()}
+    exact = ours(name, tensors, torch.float64)
+    assert excess(ours(form, back), ours(name, tensors), exact) <= 1
+    back["res2a.branch1.conv.weight"][0, 1] = 0.1
+    assert excess(ours(form, back), ours(name, tensors), exact) > 10
 
 
 @pytest.mark.parametrize("name", TIMM)
 def test_timm_bit_for_bit(name: str) -> None:
     tensors = weights(name)
-    there = weight_port.convert(tensors, to="timm")
+    there = weight_port.convert(tensors, to="timm", architecture=name)
     model = timm.create_model(TIMM[name], num_classes=5)
     assert list(there) == list(model.state_dict())
     assert in_torch(model, there).tobytes() == ours(name, tensors).tobytes()
@@ -95,7 +157,7 @@ def test_timm_bit_for_bit(name: str) -> None:
 @pytest.mark.parametrize("name", keys.DIALECTS["timm"].holds)
 def test_timm_has_these_keys_and_shapes(name: str) -> None:
     with torch.device("meta"):
-        model = timm.create_model(name.replace("_vd", "d"), num_classes=7)
+        model = models.timm(name, num_classes=7)
     real = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
     assert {key: e.shape for key, e in keys.keys("timm", name, 7).items()} == real
 
@@ -139,6 +201,49 @@ def test_transformers_has_these_keys_and_shapes(name: str) -> None:
         model = hugging_face(name)
     real = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
     assert {key: e.shape for key, e in keys.keys("transformers", name, 5).items()} == real
+
+
+def hugging_face_backbone(name: str) -> torch.nn.Module:
+    """ResNetModel and, of the vd networks, RT-DETR's backbone."""
+    if not arch.RESNETS[name].pooled:
+        return hugging_face(name).resnet
+    depths, kind = DEPTHS[name.removeprefix("resnet").partition("_")[0]]
+    widths = [64, 128, 256, 512] if kind == "basic" else [256, 512, 1024, 2048]
+    return transformers.RTDetrResNetBackbone(
+        transformers.RTDetrResNetConfig(
+            depths=depths, layer_type=kind, hidden_sizes=widths, out_features=["stage4"]
+        )
+    )
+
+
+@pytest.mark.parametrize("name", keys.DIALECTS["transformers-backbone"].holds)
+def test_transformers_backbones_have_these_keys_and_shapes(name: str) -> None:
+    with torch.device("meta"):
+        model = hugging_face_backbone(name)
+    real = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+    table = {key: e.shape for key, e in keys.keys("transformers-backbone", name).items()}
+    assert {key: shape for key, shape in table.items() if not key.endswith("tracked")} == {
+        key: shape for key, shape in real.items() if not key.endswith("tracked")
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet18_vd_paddleclas", "resnet50_vd", "resnet18", "resnet50_v1"]
+)
+def test_transformers_backbones_bit_for_bit(name: str) -> None:
+    tensors = weights(name)
+    there = weight_port.convert(
+        tensors, "transformers-backbone", architecture=name, include_top=False
+    )
+    model = hugging_face_backbone(name).eval()
+    model.load_state_dict({key: torch.from_numpy(a.copy()) for key, a in there.items()})
+    backbone = pytorch_impl.MODELS[name](include_top=False).eval()
+    pytorch_impl.load_weights(backbone, tensors)
+    with torch.inference_mode():
+        out = model(torch.from_numpy(images()))
+        maps = getattr(out, "feature_maps", None) or (out.last_hidden_state,)
+        mine = backbone(torch.from_numpy(images()))
+    assert maps[-1].numpy().tobytes() == mine.numpy().tobytes()
 
 
 def test_the_stride_in_the_wrong_place_loads_strictly_and_shows_in_the_output() -> None:
@@ -218,6 +323,32 @@ def test_paddle_vision_bit_for_bit(name: str) -> None:
     with paddle.no_grad():
         theirs, mine = (side(paddle.to_tensor(images())).numpy() for side in (model, mirror))
     assert theirs.tobytes() == mine.tobytes()
+
+
+# -- libraries that do not install beside these, whose model files run by themselves
+
+LIBRARY_KEYS = ROOT / "tests" / "goldens" / "libraries"
+
+
+def golden(path: Path) -> dict[str, tuple[int, ...]]:
+    """Keys and shapes of a state dict, as the library's own model listed them."""
+    pairs = (line.split() for line in path.read_text().splitlines())
+    return {key: tuple(map(int, shape.split("x"))) for key, shape in pairs}
+
+
+@pytest.mark.parametrize("path", sorted(LIBRARY_KEYS.glob("*/*.txt")), ids=lambda p: p.stem)
+def test_a_librarys_model_has_these_keys_and_shapes(path: Path) -> None:
+    """PaddleClas 2.6.0's model_zoo, PaddleDetection's resnet.py and senet.py, and RT-DETR's
+    presnet.py, whose batch norms are frozen and so without counters."""
+    dialect, name = path.parent.name, path.stem
+    table = keys.keys(dialect, name)
+    real = golden(path)
+    assert {key: e.shape for key, e in table.items() if e.role != "counter"} == real
+    found = weight_port.detect({key: np.broadcast_to(np.float32(0), real[key]) for key in real})
+    assert (found.dialect, found.aliases) == (dialect, ())
+    assert name in (found.architecture, *found.twins)
+    real.pop(next(iter(real)))
+    assert {key: e.shape for key, e in table.items() if e.role != "counter"} != real
 
 
 # -- PaddleClas, whose package asks for libraries that do not install beside Paddle 3.3

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import weight_port
-from weight_port.conversion.recognise import strip_prefixes
 from weight_port.formats.contents import Contents
 
 
@@ -84,6 +83,6 @@ def test_prefixes_are_taken_off_and_said(tmp_path, fake, same_bits, prefix: str)
     same_bits(weight_port.read(tmp_path / "raw.npz"), wrapped)
 
 
-def test_a_prefix_that_not_all_have_stays(fake) -> None:
-    tensors = {"module.a": np.zeros(1), "b": np.zeros(1)}
-    assert strip_prefixes(tensors) == (tensors, "")
+def test_a_prefix_of_what_is_no_network_is_taken_off_nothing(fake) -> None:
+    with pytest.raises(weight_port.DialectError, match=r"the first names are module\.a, b$"):
+        weight_port.recognise({"module.a": np.zeros(1), "b": np.zeros(1)})

@@ -14,15 +14,17 @@ from weight_port.dialects.lookalikes import LOOKALIKES
 
 # dialect, network, words that must be said, words that must not
 CASES = [
-    ("torchvision", "resnet50", ["resnet50_v1", "dilat", "blurred", "last stage"], ["vc ("]),
+    ("torchvision", "resnet50", ["resnet50_v1", "dilat", "blurred", "last stage"], ["_vc"]),
     ("torchvision", "resnet18", ["dilat", "blurred"], ["resnet18_v1", "1x1"]),
-    ("timm", "resnet50_vd", ["dilat", "blurred"], ["vc (", "resnet50_v1"]),
+    ("timm", "resnet50_vd", ["dilat", "blurred"], ["resnet50_vc", "resnet50_v1"]),
+    ("mmseg", "resnet50_vc", ["dilat"], ["resnet50_vd"]),
+    ("pytorch_impl", "resnet101_vd", ["resnet101_vc: shortcuts projected, not pr"], []),
     ("torchvision", "wide_resnet50_2", ["stride in the 1x1"], ["resnet50_v1"]),
-    ("paddleclas", "resnet50_vd", ["ResNet50_vc", "recogniser", "PaddleSeg"], ["blurred"]),
-    ("paddleclas-2.0-vd", "resnet34_vd_paddleclas", ["vc (", "recogniser", "dilat"], ["blurred"]),
-    ("paddleclas", "resnet50", ["ResNet50_last_stage_stride1", "resnet50_v1"], ["vc ("]),
+    ("paddleclas", "resnet50_vd", ["resnet50_vc: s", "recogniser", "PaddleSeg"], ["blurred"]),
+    ("paddleclas-2.0-vd", "resnet34_vd_paddleclas", ["recogniser", "dilat"], ["blurred", "_vc"]),
+    ("paddleclas", "resnet50", ["ResNet50_last_stage_stride1", "resnet50_v1"], ["_vc"]),
     ("paddledetection", "resnet50", ["resnet50_v1", "dilat"], ["recogniser"]),
-    ("detectron2", "resnet101_v1", ["resnet101: stride"], ["vc ("]),
+    ("detectron2", "resnet101_v1", ["resnet101: stride"], ["_vc"]),
     ("cifar", "resnet20", ["plain20", "option A"], ["dilat"]),
     ("pytorch_impl", "plain56", ["plain56: shortcuts none, not padded"], ["dilat"]),
     ("cifar", "cifar_resnet18", ["max-pool"], ["plain", "dilat"]),

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import paddle_impl
 import pytorch_impl
 import weight_port
+from tests.helpers import library_models as models
 from weight_port import arch
 from weight_port.dialects import keys
 from weight_port.formats import files
@@ -64,6 +65,19 @@ SAMPLES = {
         resnet.encoder.stages.0.layers.0.shortcut.convolution.weight
         resnet.encoder.stages.2.layers.22.layer.2.normalization.num_batches_tracked
         classifier.1.weight classifier.1.bias""",
+    "transformers-backbone": """embedder.embedder.convolution.weight
+        embedder.embedder.normalization.running_mean
+        encoder.stages.0.layers.0.layer.0.convolution.weight
+        encoder.stages.1.layers.0.shortcut.convolution.weight""",
+    "presnet": """conv1.conv1_1.conv.weight conv1.conv1_1.norm.running_mean
+        res_layers.0.blocks.0.branch2a.conv.weight res_layers.0.blocks.0.short.conv.weight
+        res_layers.2.blocks.22.branch2c.norm.running_var""",
+    "mmseg": "stem.0.weight stem.1.running_mean stem.7.bias layer3.22.conv3.weight",
+    "fastai": """0.weight 1.running_mean 4.0.conv1.weight 4.0.downsample.0.weight
+        7.2.bn3.running_var""",
+    "paddleclas-wsl": """_conv_stem._conv.weight _conv_stem._bn._mean
+        _conv1_0._conv0._conv.weight _conv1_0._short._conv._conv.weight
+        _conv3_22._conv2._bn._variance _out.weight""",
     "mmpretrain": """backbone.conv1.weight backbone.bn1.running_var
         backbone.layer1.0.downsample.0.weight backbone.layer3.22.bn3.bias head.fc.weight""",
     "detectron2": """stem.conv1.weight stem.conv1.norm.running_mean res2.0.conv1.weight
@@ -93,6 +107,14 @@ VD_SAMPLES = {
         res3.res3a.short.conv.norm._mean""",
     "timm": """conv1.0.weight conv1.1.running_mean conv1.3.weight conv1.4.bias conv1.6.weight
         bn1.weight layer1.0.downsample.1.weight layer2.0.downsample.2.running_var""",
+    "transformers-backbone": """embedder.embedder.0.convolution.weight
+        embedder.embedder.2.normalization.running_var
+        encoder.stages.0.layers.0.shortcut.convolution.weight
+        encoder.stages.1.layers.0.shortcut.1.convolution.weight""",
+    "presnet": """conv1.conv1_1.conv.weight conv1.conv1_3.norm.running_mean
+        res_layers.0.blocks.0.short.conv.weight res_layers.1.blocks.0.short.conv.conv.weight""",
+    "mmseg": """stem.0.weight stem.1.running_mean stem.3.weight stem.6.weight stem.7.running_var
+        layer1.0.downsample.1.weight layer2.0.downsample.2.bias""",
     "mmpretrain": """backbone.stem.0.conv.weight backbone.stem.2.bn.running_mean
         backbone.layer1.0.downsample.0.weight backbone.layer2.0.downsample.1.weight""",
 }
@@ -100,17 +122,18 @@ VD_SAMPLES = {
 
 def deepest(dialect: str, vd: bool = False) -> str:
     """The dialect's ResNet-101, or the nearest to it that it has."""
-    held = [name for name in keys.DIALECTS[dialect].holds if arch.ARCHITECTURES[name].vd == vd]
+    rows = [arch.ARCHITECTURES[name] for name in keys.DIALECTS[dialect].holds]
+    held = [row.name for row in rows if row.vd == vd and bool(row.deep) == vd]
     return next((name for name in held if name.startswith("resnet101")), held[-1])
 
 
 @pytest.mark.parametrize("dialect", keys.DIALECTS)
 def test_sample_keys(dialect: str) -> None:
-    vd = dialect == "paddleclas-2.0-vd"
+    vd = dialect in ("paddleclas-2.0-vd", "mmseg")
     assert set(SAMPLES[dialect].split()) <= set(keys.keys(dialect, deepest(dialect, vd)))
 
 
-@pytest.mark.parametrize("dialect", [row.name for row in keys.DIALECTS.values() if row.vd])
+@pytest.mark.parametrize("dialect", [row.name for row in keys.DIALECTS.values() if row.deep])
 def test_sample_keys_of_vd_networks(dialect: str) -> None:
     assert set(VD_SAMPLES[dialect].split()) <= set(keys.keys(dialect, deepest(dialect, True)))
 
@@ -199,6 +222,12 @@ def test_paddle_vision_has_these_keys_and_shapes(name: str) -> None:
     assert shapes_by_table("paddle.vision", name, 7) == real
 
 
+def torchvisions(name: str) -> torch.nn.Module:
+    """torchvision's network of 7 classes, by its function or, where it has none, its class."""
+    make = getattr(torchvision.models, name, None)
+    return make(num_classes=7) if make else models.torchvision(name, num_classes=7)
+
+
 OF_TORCHVISION = {
     "alexnet_owt": partial(torchvision.models.alexnet, num_classes=7),
     "googlenet_bn": partial(torchvision.models.googlenet, num_classes=7, init_weights=False),
@@ -208,9 +237,15 @@ OF_TORCHVISION = {
 @pytest.mark.parametrize("name", keys.DIALECTS["torchvision"].holds)
 def test_torchvision_has_every_network_that_its_row_holds(name: str) -> None:
     with torch.device("meta"):
-        make = OF_TORCHVISION.get(name) or partial(getattr(torchvision.models, name), num_classes=7)
-        real = shapes_of(make())
+        real = shapes_of(OF_TORCHVISION[name]() if name in OF_TORCHVISION else torchvisions(name))
     assert shapes_by_table("torchvision", name, 7) == real
+
+
+@pytest.mark.parametrize("name", keys.DIALECTS["fastai"].holds)
+def test_fastais_body_has_these_keys_and_shapes(name: str) -> None:
+    with torch.device("meta"):
+        body = torch.nn.Sequential(*list(torchvisions(name).children())[:-2])
+    assert shapes_by_table("fastai", name, 7) == shapes_of(body)
 
 
 @pytest.mark.parametrize("name", arch.ARCHITECTURES)
@@ -250,9 +285,10 @@ def assert_is(found: weight_port.Detection, dialect: str, name: str) -> None:
     """That it is what was made, or what has the very same keys and shapes, and says so."""
     assert dialect in (found.dialect, *found.aliases)
     assert name in (found.architecture, *found.twins)
-    row, first = arch.ARCHITECTURES[name], arch.ARCHITECTURES[found.architecture]
-    assert row.tensors == first.tensors
-    alike = [n for n, other in arch.ARCHITECTURES.items() if other.tensors == row.tensors]
+    form = keys.DIALECTS[found.dialect].form
+    wanted = form(arch.ARCHITECTURES[name])
+    assert form(arch.ARCHITECTURES[found.architecture]) == wanted
+    alike = [n for n, other in arch.ARCHITECTURES.items() if form(other) == wanted]
     held = [n for n in keys.DIALECTS[found.dialect].holds if n in alike]
     # Keras's and Caffe's names are of one release; under the others anyone saves networks.
     released = found.dialect in ("keras", "keras-first", "caffe")
@@ -272,7 +308,7 @@ def test_detection(fake, dialect: str, name: str, classes: int, channels: int) -
     found = weight_port.detect(fake(dialect, name, classes, channels))
     assert_is(found, dialect, name)
     headless = keys.DIALECTS[dialect].linear is None
-    assert found.num_classes == (1000 if headless else classes)
+    assert found.num_classes == (None if headless else classes)
     assert found.in_channels == channels
     assert found.include_top is not headless
     assert f"of {found.architecture} in {found.dialect}" in found.reason
@@ -493,13 +529,16 @@ def test_networks_with_the_same_names_are_told_by_their_stems(fake, dialect, dep
     assert weight_port.detect(small, architecture=f"cifar_resnet{depth}").in_channels == 3
 
 
-def test_torchvisions_names_with_a_small_stem_are_not_guessed_at(fake) -> None:
-    """With pool1 after it or without: such checkpoints exist of both kinds."""
-    tensors = fake("torchvision", "resnet18")
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_torchvisions_names_with_a_small_stem_are_cifars_network(fake, name: str) -> None:
+    """With pool1 after it or without: such checkpoints exist of both kinds, and that is said."""
+    tensors = fake("torchvision", name)
     tensors["conv1.weight"] = tensors["conv1.weight"][:, :, :3, :3]
-    with pytest.raises(
-        weight_port.MismatchError, match=r"\[64, 3, 3, 3\], should be \[64, 3, 7, 7\]"
-    ):
+    found = weight_port.detect(tensors)
+    assert (found.dialect, found.architecture) == ("cifar-fc", f"cifar_{name}")
+    assert "a max-pool in or after the 3x3 stem" in found.undecided
+    tensors["conv1.weight"] = tensors["conv1.weight"][:, :, :2, :2]
+    with pytest.raises(weight_port.DialectError, match="equally well; say which with --from"):
         weight_port.convert(tensors, to="pytorch_impl")
 
 

@@ -35,9 +35,10 @@ def test_the_corpus_is_what_the_script_writes_and_findings() -> None:
     written = {f"{target}/{name}": data for target, files in SEEDS.items() for name, data in
                files.items()}  # fmt: skip
     there = {name: path.read_bytes() for name, path in CORPUS.items() if "crash-" not in name}
-    # What zlib makes of one input differs from build to build.
+    # What zlib and HDF5 make of one input differs from build to build.
     for files in (written, there):
-        files.pop("npz/compressed")
+        for name in ("npz/compressed", "hdf5/h5py", "hdf5/h5py-latest", "keras/h5py"):
+            files.pop(name)
     assert there == written
     assert SEEDS.keys() == harness.TARGETS.keys()
     assert sum(path.stat().st_size for path in CORPUS.values()) < 200_000

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import pickle
 import struct
+import time
 import zipfile
 from collections.abc import Callable
 
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 
 from tests.fuzz import harness, write_corpus
-from weight_port.formats import npz, pth
+from weight_port.formats import npz, paddle_program, pth
 from weight_port.pickles import writer as op
 from weight_port.storage.protobuf import encode_varint
 
@@ -207,7 +208,7 @@ SAFETENSORS: dict[str, tuple[Make, str]] = {
     "dicts": (lambda: header(b'{"a":[' + b'{"a":1},' * (SIZE // 8) + b"1]}"), "far more memory"),
     "texts": (lambda: header(b'{"a":[' + b'"ab",' * (SIZE // 5) + b"1]}"), "damaged entry"),
     "keys": (lambda: keys(SIZE // 10), "far more memory|damaged entry"),
-    "overlapping tensors": (overlapping, "the same bytes many times over"),
+    "overlapping tensors": (overlapping, "overlaps another"),
 }
 
 
@@ -228,6 +229,21 @@ def hashes() -> bytes:
     return pir(b"".join(ops))
 
 
+def full(unit: bytes) -> bytes:
+    """Units of a message, one more than are read of a program in these tests."""
+    return unit * (FIELDS + 1)
+
+
+FIELDS = 20_000  # instead of half a million, which take seconds where memory is traced
+
+
+def with_levels(count: int) -> bytes:
+    """A record with LoD levels of no sequence."""
+    levels = struct.pack("<Q", count) + bytes(8) * count
+    return bytes(4) + levels + bytes(4) + struct.pack("<i", 4) + b"\x08\x05\x10\x04" + bytes(16)
+
+
+RELU = field(4, field(3, b"relu"))
 DIMS = b"\x10" + encode_varint(256)
 WEIGHTS = write_corpus._combined_weights()
 PROGRAMS: dict[str, tuple[bytes, bytes, str]] = {
@@ -238,10 +254,23 @@ PROGRAMS: dict[str, tuple[bytes, bytes, str]] = {
     "dims": (
         field(1, field(3, field(2, field(1, 7) + field(3, field(1, DIMS * (SIZE // 3))))
                        + field(3, 1))), WEIGHTS, "an endless shape"),
+    "LoD levels": (b"", with_levels(SIZE // 8), "32768 LoD levels"),
+    "a few LoD levels more": (b"", with_levels(33), "33 LoD levels"),
     "operands of one hash": (hashes(), WEIGHTS, "not a Paddle program"),
     "empty records": (b"", empty_record() * (SIZE // 24), "all but empty|no network of ours"),
     "a record's dims": (b"", empty_record(DIMS * (SIZE // 3)), "an endless shape"),
 }  # fmt: skip
+
+FULL: dict[str, bytes] = {
+    "variables": field(1, full(b"\x1a\0") + RELU),
+    "a variable's fields": field(1, field(3, full(b"\x20\x01")) + RELU),
+    "unknown numbers": field(1, full(b"\x78\x01") + RELU),
+    "unknown texts": field(1, full(b"\x7a\0") + RELU),
+    "unknown fields of the program": full(b"\x7a\0"),
+    "outputs": field(1, field(4, field(3, b"mul") + full(b"\x12\0"))),
+    "attributes": field(1, field(4, field(3, b"mul") + full(b"\x22\0"))),
+    "many ops": field(1, full(b"\x22\0")),
+}
 
 
 def checked(target: str, data: bytes, said: str) -> None:
@@ -266,3 +295,19 @@ def test_a_file_out_of_proportion_is_refused_within_bounds(target: str, name: st
 def test_a_program_out_of_proportion_is_refused_within_bounds(name: str) -> None:
     desc, weights, said = PROGRAMS[name]
     checked("combined", b"".join((struct.pack("<I", len(desc)), desc, bytes(4), weights)), said)
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_a_program_of_endless_fields_is_refused(monkeypatch, name: str) -> None:
+    monkeypatch.setattr(paddle_program, "_MOST_FIELDS", FIELDS)
+    desc = FULL[name]
+    data = b"".join((struct.pack("<I", len(desc)), desc, bytes(4), WEIGHTS))
+    checked("combined", data, f"more than {FIELDS} fields")
+
+
+def test_two_million_variables_take_less_than_two_seconds() -> None:
+    desc = field(1, b"\x1a\0" * 2_000_000 + RELU)
+    start = time.process_time()
+    with pytest.raises(harness.WeightPortError, match="more than 500000 fields"):
+        paddle_program.read_program(memoryview(desc), "x")
+    assert time.process_time() - start < harness.SECONDS

@@ -72,6 +72,15 @@ def test_two_states_under_unknown_keys_are_refused_by_name(tmp_path) -> None:
         weight_port.read(tmp_path / "x.pth")
 
 
+@pytest.mark.parametrize("key", [*KEYS, "my_own_key"])
+def test_paddles_one_state_is_found_under_any_key_too(tmp_path, key: str) -> None:
+    state = {k: paddle.to_tensor(v.numpy()) for k, v in small().items()}
+    paddle.save({"step": 3, key: state}, str(tmp_path / "x.pdparams"))
+    contents = open_checkpoint(tmp_path / "x.pdparams").contents
+    assert np.array_equal(contents.tensors["a.weight"], small()["a.weight"].numpy())
+    assert contents.notes == (f"taken from {key!r}", f"left out beside {key!r}: 'step' (int)")
+
+
 def test_paddles_files_say_what_is_left(tmp_path) -> None:
     tensors = [{k: paddle.to_tensor(v.numpy()) for k, v in f().items()} for f in (small, other)]
     paddle.save({"model": tensors[0], "ema": tensors[1]}, str(tmp_path / "x.pdparams"))
@@ -88,6 +97,7 @@ def test_thops_counters_and_prefixes_are_taken_off_and_said(fake, same_bits, pre
     network = weight_port.recognise(wrapped)
     same_bits(network.tensors, tensors)
     assert network.notes == (
-        "left out 2 counters of thop (total_ops, total_params)",
+        "left out 1 × total_ops: thop's counts of operations",
+        "left out 1 × total_params: thop's counts of parameters",
         f"prefix {prefix!r} taken off every name",
     )

@@ -53,7 +53,9 @@ def test_a_bystander_is_left_out_by_its_name(tmp_path, name: str, protocol: int)
     contents = open_checkpoint(path).contents
     assert contents.tensors["w"].tobytes() == W.tobytes()
     assert list(contents.tensors) == ["w"]
-    assert any(note.startswith("left out 1 that are no tensors: rest (") for note in contents.notes)
+    assert any(
+        note.startswith("left out 1 that are no tensors: 'rest' (") for note in contents.notes
+    )
     assert any(name.rpartition(".")[2] in note for note in contents.notes[1:])
 
 

@@ -79,7 +79,7 @@ def test_numpy_scalars_stand_beside_tensors(tmp_path) -> None:
     path.write_bytes(pickle.dumps({"w": TENSORS["matrix"], **beside}, protocol=4))
     contents = open_checkpoint(path).contents
     assert list(contents.tensors) == ["w"]
-    assert contents.notes[0].startswith("left out 3 that are no tensors: best (float)")
+    assert contents.notes[0].startswith("left out 3 that are no tensors: 'best' (float)")
 
 
 def test_bytes_outside_of_the_pickle_are_an_error(tmp_path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 import weight_port
 from weight_port import cli
-from weight_port.storage import digest, disk, maps, renames
+from weight_port.storage import digest, disk, folders, maps, renames
 
 NAMES = ["x.npz", "x.safetensors", "folder"]
 TENSORS = {"w": np.arange(50_000, dtype=np.float32), "v": np.arange(3, dtype=np.float64)}
@@ -23,7 +23,7 @@ TENSORS = {"w": np.arange(50_000, dtype=np.float32), "v": np.arange(3, dtype=np.
 
 def write(path: Path, appearing: str) -> None:
     """Write without force, and have something appear under the name in the meantime."""
-    writer = disk.new_folder if path.suffix == "" else disk.new_file
+    writer = folders.new_folder if path.suffix == "" else disk.new_file
     with writer(path, force=False):
         if appearing == "file":
             path.write_text("mine")
@@ -139,9 +139,9 @@ def test_on_a_folder_swap_the_names_are_synced_before_the_old_files_go(
 ) -> None:
     weight_port.write(tmp_path / "net", TENSORS)
     steps: list[str] = []
-    sync, remove = disk._sync_folder, disk._remove
-    monkeypatch.setattr(disk, "_sync_folder", lambda path: (steps.append(path.name), sync(path)))
-    monkeypatch.setattr(disk, "_remove", lambda path: (steps.append("remove"), remove(path)))
+    sync, remove = folders.sync_folder, folders._remove
+    monkeypatch.setattr(folders, "sync_folder", lambda path: (steps.append(path.name), sync(path)))
+    monkeypatch.setattr(folders, "_remove", lambda path: (steps.append("remove"), remove(path)))
     weight_port.write(tmp_path / "net", {"w": np.ones(3)}, force=True)
     assert steps[-2:] == [tmp_path.name, "remove"]
 

@@ -18,7 +18,7 @@ import pytest
 import weight_port
 from weight_port.formats import files, paddle1
 from weight_port.formats import table as formats
-from weight_port.storage import disk, maps
+from weight_port.storage import disk, folders, maps
 
 FILES = ["x.pdparams", "x.safetensors", "x.pth", "folder"]
 TENSORS = {"w": np.arange(50_000, dtype=np.float32), "v": np.arange(3, dtype=np.float64)}
@@ -97,7 +97,7 @@ def test_a_failing_system_call_leaves_the_old_and_nothing_else(
     def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(disk, "exchange", lambda one, other: False)
+    monkeypatch.setattr(folders, "exchange", lambda one, other: False)
     used = {"fsync"} | ({"rename"} if old.name == "folder" else {"replace"})
     before = snapshot(tmp_path)
     monkeypatch.setattr(os, call, fail)
@@ -121,7 +121,7 @@ def test_a_failure_between_the_two_renames_puts_the_old_folder_back(tmp_path, mo
             raise OSError(5, "Input/output error")
         rename(source, target)
 
-    monkeypatch.setattr(disk, "exchange", lambda one, other: False)
+    monkeypatch.setattr(folders, "exchange", lambda one, other: False)
     monkeypatch.setattr(os, "rename", second_fails)
     with pytest.raises(weight_port.DestinationError, match="Input/output error"):
         weight_port.write(tmp_path / "folder", TENSORS, force=True)
@@ -134,10 +134,10 @@ def test_two_folders_change_places_in_one_step(tmp_path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / name).touch()
-    assert disk.exchange(tmp_path / "a", tmp_path / "b")
+    assert folders.exchange(tmp_path / "a", tmp_path / "b")
     assert [file.name for file in tmp_path.glob("a/*")] == ["b"]
     assert [file.name for file in tmp_path.glob("b/*")] == ["a"]
-    assert not disk.exchange(tmp_path / "a", tmp_path / "none")
+    assert not folders.exchange(tmp_path / "a", tmp_path / "none")
 
 
 @pytest.mark.parametrize("exchange", [True, False])
@@ -145,7 +145,7 @@ def test_a_link_to_a_folder_is_replaced_and_the_folder_stays(
     tmp_path, monkeypatch, same_bits, exchange: bool
 ) -> None:
     if not exchange:
-        monkeypatch.setattr(disk, "exchange", lambda one, other: False)
+        monkeypatch.setattr(folders, "exchange", lambda one, other: False)
     (tmp_path / "out").mkdir()
     weight_port.write(tmp_path / "mine", {"old": np.ones(3)})
     (tmp_path / "out" / "net").symlink_to(tmp_path / "mine")
@@ -168,7 +168,7 @@ def test_a_name_that_no_file_can_hold_is_an_error(tmp_path, name: str) -> None:
 
 def write_half(path: Path, error: type[BaseException]) -> None:
     if path.name == "folder":
-        with disk.new_folder(path, force=True) as folder:
+        with folders.new_folder(path, force=True) as folder:
             (folder / "half").write_bytes(b"half")
             raise error
     with disk.new_file(path, force=True) as stream:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import tracemalloc
 from pathlib import PurePosixPath
 
 import pytest
@@ -121,3 +122,54 @@ def test_names_lead_nowhere(tmp_path) -> None:
     found = contents(archive(dict.fromkeys(names, b"mine"), tarfile.GNU_FORMAT))
     assert set(found.values()) == {b"mine"}
     assert (tmp_path / "secret").read_bytes() == b"secret"
+
+
+# -- archives out of proportion
+
+
+def long_name(name: bytes) -> bytes:
+    data = name + b"\0"
+    return header(b"././@LongLink", b"L", b"%011o\0" % len(data)) + data + bytes(-len(data) % 512)
+
+
+WIDE = "\U0001f600".encode()  # one letter that makes Python keep four bytes for each of a name's
+LARGE = {
+    "files": lambda n: header(b"%d" % n),
+    "folders": lambda n: header(b"%d/a" % n),
+    "links": lambda n: header(b"%d" % n, b"2"),
+    "long names": lambda n: long_name(b"%d" % n + WIDE + b"x" * 4000) + header(b"a"),
+    "names of long folders": lambda n: (
+        long_name(b"%d/" % n + WIDE + b"x" * 4000 + b"/a") + header(b"a")
+    ),
+    "deep names": lambda n: long_name(b"%d/" % n + b"x/" * 2000 + b"y") + header(b"a"),
+    "names of nothing": lambda n: long_name(b"%d" % n),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_an_archives_memory_is_in_proportion_to_it(kind: str) -> None:
+    data = b"".join(map(LARGE[kind], range(2_000))) + bytes(1024)
+    tracemalloc.start()
+    try:
+        folders = tars.folders_of(memoryview(data), "x")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (len(folders) > 0) == (kind not in ("links", "names of nothing"))
+    assert peak < 10 * len(data) + (1 << 20)
+
+
+@pytest.mark.parametrize("kind", ["files", "folders", "links"])
+def test_an_archive_of_endless_members_is_refused(monkeypatch, kind: str) -> None:
+    monkeypatch.setattr(tars, "_MOST_MEMBERS", 100)
+    members = list(map(LARGE[kind], range(101)))
+    tars.folders_of(memoryview(b"".join(members[:100]) + bytes(1024)), "x")
+    with pytest.raises(weight_port.FormatError, match=r"x: damaged tar .* more than 100 files"):
+        tars.folders_of(memoryview(b"".join(members) + bytes(1024)), "x")
+
+
+@pytest.mark.parametrize("length", [4_097, 60_000])
+def test_a_name_longer_than_any_system_has_is_refused(length: int) -> None:
+    data = long_name(b"x" * length) + header(b"a") + bytes(1024)
+    with pytest.raises(weight_port.FormatError, match=f"a name of {length} bytes"):
+        tars.folders_of(memoryview(data), "x")

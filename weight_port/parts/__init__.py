@@ -1,0 +1,1 @@
+"""What a file holds beside a network: wrappers' prefixes, other modules, what tools have added."""
