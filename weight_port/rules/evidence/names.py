@@ -37,6 +37,8 @@ SYNONYMS = {
         "block": "block blocks",
         "stage": "stage stages",
         "out": "out o output",
+        "squeeze": "squeeze sqz",
+        "excitation": "excitation exc extract",
         "position": "position pos positional wpe",
     }.items()
     for word in words.split()
