@@ -2,8 +2,8 @@
 """The ``weight-port`` command.
 
 Exit status: see ``terminal``; ``diff`` ends with 1 where the two differ, ``convert`` of many files
-where some failed. Nothing that takes time to import is imported here, and no command's options are
-made but those of the one that is run.
+where some failed, ``derive`` with 3 where the evidence leaves something open. Nothing that takes
+time to import is imported here, and no command's options are made but those of the one that is run.
 """
 
 from __future__ import annotations
@@ -191,6 +191,26 @@ def _add_convert(convert: argparse.ArgumentParser) -> None:
     convert.set_defaults(run=_convert)
 
 
+def _add_derive(derive: argparse.ArgumentParser) -> None:
+    derive.description = (
+        "Exit status 0: the rules are written, 3: the evidence leaves something open, which is "
+        "listed, and nothing is written."
+    )
+    derive.add_argument("first", type=Path, metavar="SRC", help=_SOURCE)
+    derive.add_argument(
+        "second", type=Path, metavar="TARGET", help="of the other side; freshly initialised will do"
+    )
+    derive.add_argument("--out", type=Path, required=True, metavar="FILE", help="rules.toml")
+    derive.add_argument(
+        "--with", type=Path, dest="given", metavar="FILE", help="rules of yours, which stand"
+    )
+    derive.add_argument(
+        "--accept", action="store_true", help="take the guess where nothing decides, and drop"
+    )
+    derive.add_argument("--force", action="store_true", help="replace what exists")
+    derive.set_defaults(run=_derive)
+
+
 def _add_rules(rules: argparse.ArgumentParser) -> None:
     actions = rules.add_subparsers(dest="action", required=True, metavar="ACTION")
     about = "say whether a rules file makes one checkpoint's tensors of another's"
@@ -218,6 +238,12 @@ def _convert(args: argparse.Namespace) -> int:
 
 def _diff(args: argparse.Namespace) -> int:
     from weight_port.commands.diff import run
+
+    return run(args)
+
+
+def _derive(args: argparse.Namespace) -> int:
+    from weight_port.commands.derive import run
 
     return run(args)
 
@@ -252,6 +278,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "diff": ("compare two checkpoints, across formats and dialects", _add_diff),
     "doctor": ("name what is wrong with a file", _add_doctor),
     "verify": ("check what a converted file says of itself", _add_verify),
+    "derive": ("find the rules of a port from two checkpoints", _add_derive),
     "rules": ("check a rules file of a port", _add_rules),
     "dialects": ("list how each library names the tensors", _add_table),
     "formats": ("list the files that are read and written", _add_table),
