@@ -44,8 +44,9 @@ for _module in Path(weight_port.__file__).parent.glob("formats/**/*.py"):
 for _name in ("ml_dtypes", "hashlib", "json", "tempfile", "weight_port.dialects.paddle_variables"):
     import_module(_name)
 # The layers of every network are built when a file is none of the likely ones, and kept.
-with contextlib.suppress(WeightPortError):
-    paddle_variables.name_by_shapes([(0,)] * 320, "")
+for _shape in ((0,), (0, 0)):  # without a classifier and with one
+    with contextlib.suppress(WeightPortError):
+        paddle_variables.name_by_shapes([_shape] * 320, "")
 
 Read = Callable[[bytes], list[Contents]]
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 import numpy as np
 
 from weight_port.errors import DestinationError, FormatError, shown
-from weight_port.formats import table
+from weight_port.formats import damage, table
 from weight_port.formats.contents import Contents, Tensors
 from weight_port.formats.locate import locate
 from weight_port.formats.table import SUFFIXES, WRITABLE, Format
+from weight_port.pickles.attacks import ASKS_FOR
 from weight_port.storage.disk import new_file
 from weight_port.storage.folders import new_folder
 from weight_port.storage.sources import File, Folder, disk_folder
@@ -69,8 +70,28 @@ def read_as(row: Format, source: File | Folder, key: str | None = None) -> Conte
             f"chooses among; only {names} have keys"
         )
     arguments = () if key is None else (key,)
-    contents: Contents = _module(_MODULES[row]).read(source, *arguments)
+    try:
+        contents: Contents = _module(_MODULES[row]).read(source, *arguments)
+    except FormatError as error:
+        if ASKS_FOR in str(error):  # a known attack stays one, whatever else is wrong
+            raise
+        raise _explained(error, source) from None
     return contents
+
+
+def _explained(error: FormatError, source: File | Folder) -> FormatError:
+    """What everyday damage has done to the file that an error is about, else the error."""
+    where = str(error).partition(": ")[0]
+    if isinstance(source, Folder):
+        files = [file for file in source.files.values() if file.where == where]
+    else:  # or a file beside it: a shard, a program
+        beside = None if where == source.where else source.beside(Path(where).name)
+        files = [source if beside is None else beside]
+    for file in files:
+        with contextlib.suppress(FormatError):  # of a file that is empty, or gone
+            if what := damage.of(file.load()):
+                return FormatError(f"{file.where}: {what}")
+    return error
 
 
 def _write(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
 from pathlib import Path
 
-from weight_port.errors import FormatError
-from weight_port.formats import table
+from weight_port.errors import FormatError, shown
+from weight_port.formats import damage, table
 from weight_port.formats.table import SUFFIXES, Format
 from weight_port.storage.copies import copied
 from weight_port.storage.maps import map_bytes
@@ -38,9 +37,13 @@ def file_format(file: File) -> Format:
     head = bytes(copied(file.load()[: table.HEAD]))
     content, named = table.by_content(head, file.name), table.by_name(file.name)
     if content is None:
-        raise FormatError(f"{file.where}: {explain(head, file.name, SUFFIXES)}")
+        unknown = f"its first bytes are those of none of {', '.join(SUFFIXES)}; get it again"
+        reason = explain(head, file.name) or damage.of(file.load()) or unknown
+        raise FormatError(f"{file.where}: {reason}")
     pickles = {table.PDPARAMS, table.PTH, table.PICKLE}
     if named is not None and named is not content and not {named, content} <= pickles:
+        if what := damage.of(file.load()):
+            raise FormatError(f"{file.where}: {what}")
         suffix = Path(file.name).suffix
         raise FormatError(
             f"{file.where}: named {suffix} but its content is {content.name}; rename it to "
@@ -149,6 +152,11 @@ _HEADS = (
     (b"\x04\x22m\x18", "compressed by lz4; unpack it first"),
     (b"7z\xbc\xaf'\x1c", "a 7z archive; unpack it first"),
     (b"rar!", "a RAR archive; unpack it first"),
+    (
+        b"\x89hdf\r\r\n",
+        "HDF5 transferred as text: a CR before each LF; get it again, in binary mode",
+    ),
+    (b"\x89hdf\n", "HDF5 transferred as text: without its CRs; get it again, in binary mode"),
 )
 
 _NAMES = (
@@ -159,8 +167,8 @@ _NAMES = (
 )
 
 
-def explain(head: bytes, name: str, suffixes: Iterable[str]) -> str:
-    """One line on a file whose first bytes are those of no format."""
+def explain(head: bytes, name: str) -> str:
+    """What a file is whose first bytes are those of no format, in a line; "" where none knows."""
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     for magic, meaning in _HEADS:
         if start.startswith(magic):
@@ -168,6 +176,9 @@ def explain(head: bytes, name: str, suffixes: Iterable[str]) -> str:
     for ending, meaning in _NAMES:
         if name.endswith(ending):
             return meaning
+    if start.startswith((b"{", b"[")):
+        text = shown(str(head, "utf-8", "replace"))
+        return f"JSON, {text}: a server's error saved as a checkpoint? Download it again"
     if head.startswith(table.BOM) and table.by_content(head.removeprefix(table.BOM), name):
         return "a byte-order mark before its first byte: it was saved as text; get it again"
-    return f"its first bytes are those of none of {', '.join(suffixes)}; get it again"
+    return ""

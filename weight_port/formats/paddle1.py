@@ -64,7 +64,8 @@ class _Cursor(Nearby):
         if count < 0 or end > len(self.data):
             raise FormatError(
                 f"{self.where}: truncated or no Paddle variable file: {what} wants {count} "
-                f"bytes at {self.position}, {len(self.data) - self.position} are there"
+                f"bytes at {self.position}, {len(self.data) - self.position} are there; get it "
+                "again"
             )
         taken = self.data[self.position : end]
         self.position = end

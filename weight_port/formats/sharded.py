@@ -13,6 +13,7 @@ from typing import Any
 from weight_port.errors import FormatError, shown
 from weight_port.formats import table
 from weight_port.formats.contents import Contents, Tensors
+from weight_port.formats.locate import file_format
 from weight_port.storage import json_data
 from weight_port.storage.sources import File
 
@@ -43,10 +44,9 @@ def read(file: File) -> Contents:
 
 def _of_shard(shard: File, name: str, weight_map: dict[str, str]) -> Tensors:
     """A shard's tensors, all of which the index leads to it for. Raises FormatError."""
-    row = table.by_content(bytes(shard.load()[: table.HEAD]), name)
+    row = file_format(shard)
     if row not in _READERS:
-        is_not = row.name if row else "of no format that is read: truncated?"
-        raise FormatError(f"{shard.where}: a shard that is {is_not}; get it again")
+        raise FormatError(f"{shard.where}: a shard that is {row.name}; get it again")
     reader = import_module(f"weight_port.formats.{_READERS[row]}")
     tensors: Tensors = reader.read(shard).tensors
     for key in tensors:

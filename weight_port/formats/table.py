@@ -164,7 +164,7 @@ def by_content(head: bytes, name: str) -> Format | None:
     # A record of version 0 without LoD levels, then the length and the tag of its description.
     if len(head) > 20 and head[:16] == bytes(16) and head[20:21] == b"\x08":
         return PDIPARAMS
-    if len(head) > 8 and head[8:9] == b"{":
+    if len(head) > 8 and head[8:9] == b"{" and not _is_text(head[:8]):
         return SAFETENSORS
     if head[:1] == b"\x80" and _TORCH_MAGIC in head[:64]:
         return PTH
@@ -182,3 +182,8 @@ def by_content(head: bytes, name: str) -> Format | None:
     if name.endswith(CAFFEMODEL.suffixes) and head[:1] in (b"\x0a", b"\x12", b"\xa2"):
         return CAFFEMODEL
     return None
+
+
+def _is_text(start: bytes) -> bool:
+    """Whether it begins as text does, which may have a ``{`` anywhere."""
+    return start.isascii() and start.decode().isprintable()

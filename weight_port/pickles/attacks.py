@@ -8,6 +8,7 @@ The kinds are those that scanners of pickles look for (picklescan, ``scanner.py`
 
 from __future__ import annotations
 
+ASKS_FOR = "the pickle asks for"  # how a refusal by name begins
 # Whole packages: nothing in them is data.
 PACKAGES = frozenset(
     {

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from weight_port.errors import FormatError, UnsafeFileError, WeightPortError
-from weight_port.pickles.attacks import is_attack
+from weight_port.pickles.attacks import ASKS_FOR, is_attack
 from weight_port.pickles.stream import Stream
 from weight_port.pickles.values import Global, LongText, Pending, Placeholder
 from weight_port.storage.bounds import memory_for
@@ -246,7 +246,7 @@ class Machine(Stream):
     def refuse(self, module: str, name: str) -> NoReturn:
         """Raises UnsafeFileError."""
         raise UnsafeFileError(
-            f"{self.where}: the pickle asks for {module[:200]}.{name[:200]}, which weights have no "
+            f"{self.where}: {ASKS_FOR} {module[:200]}.{name[:200]}, which weights have no "
             f"need of; {WAY_OUT}"
         )
 
