@@ -10,7 +10,7 @@ TRAINED := assets/resnet20-cifar10.pdparams
 MODELS := resnet50,resnet101,resnet152
 comma := ,
 
-.PHONY: demo cifar test test-isa fuzz bench bench-gpu lint readme docs records clean
+.PHONY: demo cifar test test-isa fuzz bench bench-gpu gpu-reference gpu-wheels lint readme docs records clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -54,11 +54,22 @@ fuzz: .venv/installed
 bench: .venv/installed
 	$(BIN)/python -m benchmarks --models $(MODELS) --batch 1,8 --device auto
 
-# Where both frameworks' GPU builds are: the whole suite, and parity on the same device.
-bench-gpu: .venv/installed
-	mkdir -p build/gpu
-	$(BIN)/python -m parity $(subst $(comma), ,$(MODELS)) --device gpu --precision float64,float32,tf32,bfloat16 --out build/gpu/parity
-	$(BIN)/python -m benchmarks run gpu --json build/gpu/forward-gpu.json --force
+# All of a GPU, with the Python that has the GPU builds (make bench-gpu PYTHON=…; .venv has none):
+# torch alone is enough, and what is cut off goes on when it is called again. The reference, which
+# `make gpu-reference` makes where Paddle is, has to be there.
+bench-gpu:
+	$(PYTHON) -m benchmarks gpu --out build/gpu
+
+gpu-reference: .venv/installed
+	$(BIN)/python -m benchmarks gpu-reference --force
+
+# The wheels that a machine with torch and without a network may lack, for its Python: take the
+# folder there, and pip install --no-index --find-links DIR jsonschema tabulate ml_dtypes pillow tomli
+GPU_PYTHON ?= 3.12
+gpu-wheels: .venv/installed
+	$(BIN)/pip download --quiet --disable-pip-version-check --only-binary :all: \
+		--python-version $(GPU_PYTHON) --platform manylinux2014_x86_64 --platform any \
+		--dest build/gpu-wheels/$(GPU_PYTHON) jsonschema tabulate ml_dtypes pillow tomli
 
 lint: .venv/installed
 	$(BIN)/ruff check .

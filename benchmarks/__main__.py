@@ -12,20 +12,18 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.commands import (
-    compare,
     forward,
+    gpu,
     latency,
     layers,
-    merge,
     parity,
-    plot,
     port,
     selftest,
-    show,
     throughput,
     train,
 )
 from benchmarks.commands.options import Formatter
+from benchmarks.commands.records import compare, merge, plot, show
 from benchmarks.grid.suites import SuiteError
 from benchmarks.harness.frameworks import RunError
 from benchmarks.records.record import RecordError
@@ -36,8 +34,17 @@ from weight_port import WeightPortError, terminal
 COMMANDS = (
     *(forward, show, plot, compare, merge),
     *(port, parity, layers, selftest, throughput, latency, train),
+    *(gpu, gpu.Reference),
 )
-ERRORS = (RunError, WorkerError, RecordError, SuiteError, DataError, WeightPortError, OSError)
+ERRORS = (
+    RunError,
+    WorkerError,
+    RecordError,
+    SuiteError,
+    DataError,
+    WeightPortError,
+    OSError,
+)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,7 +75,7 @@ def _run(arguments: Sequence[str]) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    return terminal.run("benchmarks", lambda: _run(given), ERRORS, "no record was written")
+    return terminal.run("benchmarks", lambda: _run(given), ERRORS)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks.records import rooms, sound, tables
+from benchmarks.records import marks, sound, tables
 from benchmarks.records.record import schema, version
 from parity import records
 from parity.records import Record, RecordError
@@ -44,8 +44,8 @@ def render(record: Mapping[str, Any], style: str, table: str | None = None, **op
     Raises RecordError where the record has no such table.
     """
     chosen = tables.choose(of_record(record, **options), table, kind(record))
-    marks = [mark for mark in (rooms.mark(record),) if mark]
-    return tables.render(chosen, [*_aspect(kind(record), "table").notes(record), *marks], style)
+    notes = _aspect(kind(record), "table").notes(record)
+    return tables.render(chosen, notes, style, marks.marks(record))
 
 
 def kind(record: Any) -> str:
@@ -60,6 +60,7 @@ def check(record: Any, where: str) -> None:
     """Raises RecordError that lists where ``record`` is not what the schema says, or can't be."""
     name = kind(record)
     problems = list(sound.absurd(record)) or records.problems(record, schema(KINDS[name]))
+    problems = problems or marks.problems(record)
     records.refuse(
         problems or _aspect(name, "unsound").unsound(record), where, "no benchmark record"
     )

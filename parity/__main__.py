@@ -76,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m parity",
         description="Run networks with the same weights in PyTorch and in Paddle and compare every "
-        "named layer. `python -m parity dump` and `compare` do the halves of it on two machines. "
+        "named layer. `python -m parity dump` and `compare` do the halves of it on two machines, "
+        "`python -m parity pair` any two networks. "
         "Exit status: 0 equal, 1 different, 2 wrong usage or not possible to run.",
     )
     parser.add_argument("models", nargs="+", metavar="MODEL", choices=list(arch.ARCHITECTURES),
@@ -170,8 +171,19 @@ def _compare(arguments: Sequence[str]) -> int:
     return _show(dumps.compare(tuple(args.dumps), terminal.progress), args)
 
 
+def _pair(arguments: Sequence[str]) -> int:
+    """Compare any two networks."""
+    from parity.pair import command
+
+    return command.main(arguments, OUT)
+
+
 # Not argparse's subparsers: where none of these is the first word, the words are networks.
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"dump": _dump, "compare": _compare}
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "dump": _dump,
+    "compare": _compare,
+    "pair": _pair,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -112,11 +112,13 @@ def make(
     seed: int = 0,
     num_classes: int | None = None,
     force: bool = False,
+    python: str | None = None,
 ) -> None:
     """Draw weights, calibrate them on ``batch`` (N, 3, H, W) in a framework, and save them.
 
     The framework's own writer saves the checkpoint, so its suffix must be .pdparams for Paddle
-    and .pth for torch. Raises WorkerError or weight_port.WeightPortError.
+    and .pth for torch. ``python`` is the framework's interpreter, if not this one. Raises
+    WorkerError or weight_port.WeightPortError.
     """
     if out.suffix != SUFFIX[framework]:
         raise weight_port.DestinationError(
@@ -130,7 +132,8 @@ def make(
         weight_port.write(inputs, {"images": batch, "labels": labels})
         calibrated = Path(folder, f"calibrated{out.suffix}")
         paths = {"weights": str(drawn), "inputs": str(inputs), "out": str(calibrated)}
-        run_worker(WORKERS[framework], {"task": "calibrate", "architecture": name, **paths})
+        job = {"task": "calibrate", "architecture": name, **paths}
+        run_worker(WORKERS[framework], job, python=python)
         disk.copy_into_place(calibrated, out, force=force)
 
 

@@ -144,6 +144,8 @@ def _in_words(recognised: Recognised, replaced: bool) -> str:
     """What was taken from a file, and what the tensors leave open."""
     detection = recognised.detection
     parts = [f"the weights of {detection.architecture}, in {detection.dialect}"]
+    if recognised.others:
+        parts += recognised.notes
     if replaced:
         classes = f"of {detection.num_classes} classes" if detection.include_top else "is missing"
         parts.append(f"its classifier {classes}, so one of {len(CLASSES)} is drawn from the seed")

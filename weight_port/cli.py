@@ -2,8 +2,8 @@
 """The ``weight-port`` command.
 
 Exit status: see ``terminal``; ``diff`` ends with 1 where the two differ, ``convert`` of many files
-where some failed. Nothing that takes time to import is imported here, and no command's options are
-made but those of the one that is run.
+where some failed, ``derive`` with 3 where the evidence leaves something open. Nothing that takes
+time to import is imported here, and no command's options are made but those of the one that is run.
 """
 
 from __future__ import annotations
@@ -51,6 +51,22 @@ def _add_diff(diff: argparse.ArgumentParser) -> None:
     diff.add_argument("first", type=Path, metavar="A", help=_SOURCE)
     diff.add_argument("second", type=Path, metavar="B")
     diff.set_defaults(run=_diff)
+
+
+def _add_doctor(doctor: argparse.ArgumentParser) -> None:
+    doctor.description = "Exit status 0: nothing is wrong that is known, 1: something is."
+    doctor.add_argument("source", type=Path, metavar="FILE", help=_SOURCE)
+    doctor.add_argument(
+        "--like", type=Path, metavar="REFERENCE", help="a sound file of the same network"
+    )
+    doctor.set_defaults(run=_doctor)
+
+
+def _add_verify(verify: argparse.ArgumentParser) -> None:
+    verify.description = "Exit status 0: no claim of the file's fails, 1: one does."
+    verify.add_argument("file", type=Path, metavar="FILE", help="what `convert` wrote")
+    verify.add_argument("--source", type=Path, help="what it was made of, where it is not beside")
+    verify.set_defaults(run=_verify)
 
 
 def _add_table(table: argparse.ArgumentParser) -> None:
@@ -175,6 +191,26 @@ def _add_convert(convert: argparse.ArgumentParser) -> None:
     convert.set_defaults(run=_convert)
 
 
+def _add_derive(derive: argparse.ArgumentParser) -> None:
+    derive.description = (
+        "Exit status 0: the rules are written, 3: the evidence leaves something open, which is "
+        "listed, and nothing is written."
+    )
+    derive.add_argument("first", type=Path, metavar="SRC", help=_SOURCE)
+    derive.add_argument(
+        "second", type=Path, metavar="TARGET", help="of the other side; freshly initialised will do"
+    )
+    derive.add_argument("--out", type=Path, required=True, metavar="FILE", help="rules.toml")
+    derive.add_argument(
+        "--with", type=Path, dest="given", metavar="FILE", help="rules of yours, which stand"
+    )
+    derive.add_argument(
+        "--accept", action="store_true", help="take the guess where nothing decides, and drop"
+    )
+    derive.add_argument("--force", action="store_true", help="replace what exists")
+    derive.set_defaults(run=_derive)
+
+
 def _add_rules(rules: argparse.ArgumentParser) -> None:
     actions = rules.add_subparsers(dest="action", required=True, metavar="ACTION")
     about = "say whether a rules file makes one checkpoint's tensors of another's"
@@ -206,8 +242,26 @@ def _diff(args: argparse.Namespace) -> int:
     return run(args)
 
 
+def _derive(args: argparse.Namespace) -> int:
+    from weight_port.commands.derive import run
+
+    return run(args)
+
+
 def _rules(args: argparse.Namespace) -> int:
     from weight_port.commands.rules import run
+
+    return run(args)
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from weight_port.commands.doctor import run
+
+    return run(args)
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from weight_port.commands.verify import run
 
     return run(args)
 
@@ -222,6 +276,9 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "inspect": ("say what a checkpoint is", _add_inspect),
     "convert": ("write checkpoints in another dialect", _add_convert),
     "diff": ("compare two checkpoints, across formats and dialects", _add_diff),
+    "doctor": ("name what is wrong with a file", _add_doctor),
+    "verify": ("check what a converted file says of itself", _add_verify),
+    "derive": ("find the rules of a port from two checkpoints", _add_derive),
     "rules": ("check a rules file of a port", _add_rules),
     "dialects": ("list how each library names the tensors", _add_table),
     "formats": ("list the files that are read and written", _add_table),

@@ -13,8 +13,11 @@ from benchmarks.commands.options import (
     add_device,
     add_names,
     add_output,
+    add_pythons,
     destination,
+    dry_run,
     keep,
+    lasting,
 )
 from benchmarks.grid import cells, suites
 from benchmarks.harness.frameworks import RunError
@@ -66,6 +69,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     help_on = "a Ray cluster: ray for this machine's, ray://HEAD:PORT or HEAD:PORT"
     parser.add_argument("--on", metavar="ADDRESS", help=help_on)
+    add_pythons(parser)
     add_output(parser)
 
 
@@ -92,20 +96,29 @@ def _time(args: argparse.Namespace, grid: Sequence[cells.Cell], device: str, rou
     from benchmarks.devices.timing import Plan
     from benchmarks.experiments.forward import measure
 
-    file = destination(args)
     threads = max((cell.threads for cell in grid), default=0) or available_threads()
     plan = Plan(max_noise=0.02, max_seconds=args.max_seconds)
     options = measure.Options(tuple(grid), device, threads, rounds, args.seed, plan)
+    if args.dry_run:
+        return dry_run(measure.planned(options), rounds)
+    file = destination(args)
     if args.on is not None:
         return _time_on_cluster(args, options, file)
-    page_file = _page_beside(file, args.force)
-    return _keep(file, page_file, measure.run(options, terminal.progress), args)
+    page_file = _page_beside(file, args.force or args.resume)
+    growing = lasting(args, file)
+    record = measure.run(options, terminal.progress, growing)
+    return _keep(file, page_file, record, args, growing.force)
 
 
 def _time_on_cluster(args: argparse.Namespace, options: Any, file: Path) -> int:
     """A record for each machine of the cluster; the worst exit status."""
     from benchmarks.experiments.forward import cluster
 
+    if args.resume or args.max_minutes is not None:
+        raise RunError(
+            "--on ADDRESS: machines report whole groups of cells; without --resume and "
+            "--max-minutes, which are for a run on this machine"
+        )
     there = sorted(file.parent.glob(f"{file.stem}.*{file.suffix}"))
     if there and not args.force:
         raise DestinationError(f"{there[0]}: exists; pass --force to replace it")
@@ -113,7 +126,7 @@ def _time_on_cluster(args: argparse.Namespace, options: Any, file: Path) -> int:
     # A machine's record is its own: no ratio crosses two.
     files = {name: file.with_name(f"{file.stem}.{name}{file.suffix}") for name in records}
     return max(
-        _keep(place, place.with_suffix(".html"), records[name], args)
+        _keep(place, place.with_suffix(".html"), records[name], args, args.force)
         for name, place in files.items()
     )
 
@@ -127,11 +140,13 @@ def _page_beside(file: Path, force: bool) -> Path:
     return path
 
 
-def _keep(file: Path, page_file: Path, record: dict[str, Any], args: argparse.Namespace) -> int:
+def _keep(
+    file: Path, page_file: Path, record: dict[str, Any], args: argparse.Namespace, force: bool
+) -> int:
     """Write a record of passes and its page, print its tables; returns the exit status."""
     from benchmarks.report import page
 
-    status = keep(file, record, args, record["cells"])
-    page.write(page_file, record, args.force)
+    status = keep(file, record, args, record["cells"], force)
+    page.write(page_file, record, args.force or args.resume)
     terminal.progress(f"{page_file}: written")
     return status

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
+from operator import itemgetter
 
 from benchmarks.commands.options import (
     Commands,
@@ -10,9 +12,10 @@ from benchmarks.commands.options import (
     add_device,
     add_names,
     add_output,
+    add_pythons,
     add_size,
-    destination,
-    keep,
+    dry_run,
+    measured,
 )
 from benchmarks.grid import cells
 from benchmarks.grid.cells import RESNETS
@@ -46,6 +49,7 @@ def add(commands: Commands) -> None:
     add("--threads", type=terminal.whole(1), default=available_threads())
     add_device(parser)
     add("--seed", type=terminal.whole(0), default=0, help="of weights, images and arrivals")
+    add_pythons(parser)
     add_output(parser)
 
 
@@ -70,9 +74,10 @@ def run(args: argparse.Namespace) -> int:
     )
     if not measure.cases(options):
         raise RunError(f"none of {', '.join(args.implementations)} has such a mode")
-    file = destination(args)
-    record = measure.measure(options, terminal.progress)
-    return keep(file, record, args, record["rows"])
+    if args.dry_run:
+        return dry_run(measure.planned(options), options.rounds)
+    work = partial(measure.measure, options, terminal.progress)
+    return measured(args, work, itemgetter("rows"))
 
 
 def _positives(text: str) -> tuple[float, ...]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 from benchmarks.commands.options import (
     Commands,
     add_command,
     add_device,
     add_output,
+    add_pythons,
     add_size,
-    destination,
-    keep,
+    dry_run,
+    measured,
     pick,
 )
-from benchmarks.commands.show import SORTS
+from benchmarks.commands.records.show import SORTS
 from benchmarks.grid.cells import LAYOUTS, RESNETS
 from parity.workers.launch import available_threads
 from weight_port import terminal
@@ -35,6 +37,7 @@ def add(commands: Commands) -> None:
     add("--seed", type=terminal.whole(0), default=0, help="of weights and images")
     help_sort = "by execution, or where the frameworks' times differ most first"
     add("--sort", choices=SORTS, default="order", help=help_sort)
+    add_pythons(parser)
     add_output(parser)
 
 
@@ -42,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
     """Time every step of a network by itself, in both frameworks side by side."""
     from benchmarks.experiments.layers import measure, rows
 
-    file = destination(args)
-    record = measure.measure(pick(measure.Options, args), terminal.progress)
-    return keep(file, record, args, rows.rows(record), sort=args.sort)
+    options = pick(measure.Options, args)
+    if args.dry_run:
+        return dry_run(measure.planned(options), options.rounds)
+    work = partial(measure.measure, options, terminal.progress)
+    return measured(args, work, rows.rows, sort=args.sort)

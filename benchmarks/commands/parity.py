@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 from benchmarks.commands.options import (
     DEFAULT_FOLDER,
@@ -10,8 +11,8 @@ from benchmarks.commands.options import (
     add_command,
     add_output,
     add_size,
-    destination,
-    keep,
+    dry_run,
+    measured,
     pick,
 )
 from benchmarks.grid.cells import RESNETS
@@ -34,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
     """Time a parity run beside the two frameworks' bare forward passes."""
     from benchmarks.experiments.parity_cost import measure
 
-    file = destination(args)
     options = pick(measure.Options, args)
-    record = measure.measure(options, DEFAULT_FOLDER, terminal.progress)
-    return keep(file, record, args, (*record["commands"], record["memory"]))
+    if args.dry_run:
+        return dry_run(measure.planned(options), options.rounds, ", and the memory of one more")
+    work = partial(measure.measure, options, DEFAULT_FOLDER, terminal.progress)
+    return measured(args, work, lambda record: (*record["commands"], record["memory"]))

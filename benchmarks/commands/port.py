@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 from benchmarks.commands.options import (
     DEFAULT_FOLDER,
     Commands,
     add_command,
     add_output,
-    destination,
-    keep,
+    dry_run,
+    measured,
     pick,
 )
 from benchmarks.grid.cells import RESNETS
@@ -31,7 +32,8 @@ def run(args: argparse.Namespace) -> int:
     """Time conversions of a checkpoint beside cp and the frameworks' own route."""
     from benchmarks.experiments.port import measure
 
-    file = destination(args)
     options = pick(measure.Options, args)
-    record = measure.measure(options, DEFAULT_FOLDER, terminal.progress)
-    return keep(file, record, args, (*record["commands"], *record["memory"]))
+    if args.dry_run:
+        return dry_run(measure.planned(options), options.rounds, ", and the memory of 36 more")
+    work = partial(measure.measure, options, DEFAULT_FOLDER, terminal.progress)
+    return measured(args, work, lambda record: (*record["commands"], *record["memory"]))

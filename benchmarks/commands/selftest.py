@@ -13,7 +13,7 @@ def add(commands: Commands) -> None:
     parser = add_command(commands, "selftest", run)
     help_seconds = "of the whole run"
     parser.add_argument("--max-seconds", type=terminal.whole(1), default=300, help=help_seconds)
-    add_output(parser)
+    add_output(parser, lasts=False)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     file = destination(args)
     record = measure.measure(args.max_seconds, terminal.progress)
     missed = rows.missed(record)
-    keep(file, record, args, ())
+    keep(file, record, args, (), args.force)
     if missed:
         terminal.progress(f"targets missed: {', '.join(missed)}")
     return 1 if missed else 0

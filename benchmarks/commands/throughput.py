@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
+from operator import itemgetter
 
 from benchmarks.commands.options import (
     Commands,
     add_command,
     add_device,
     add_output,
+    add_pythons,
     add_size,
-    destination,
-    keep,
+    dry_run,
+    measured,
     pick,
 )
 from benchmarks.grid.cells import RESNETS
@@ -30,6 +33,7 @@ def add(commands: Commands) -> None:
     add_size(parser)
     add_device(parser)
     add("--seed", type=terminal.whole(0), default=0, help="of weights and images")
+    add_pythons(parser)
     add_output(parser)
 
 
@@ -37,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
     """Images per second of several processes at once, one per GPU or on shares of the CPU."""
     from benchmarks.experiments.throughput import measure
 
-    file = destination(args)
-    record = measure.measure(pick(measure.Options, args), terminal.progress)
-    return keep(file, record, args, record["rows"])
+    options = pick(measure.Options, args)
+    if args.dry_run:
+        return dry_run(measure.planned(options), options.rounds)
+    work = partial(measure.measure, options, terminal.progress)
+    return measured(args, work, itemgetter("rows"))

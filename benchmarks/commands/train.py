@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
-from benchmarks.commands.options import Commands, add_command, add_output, destination, keep, pick
+from benchmarks.commands.options import (
+    Commands,
+    add_command,
+    add_output,
+    add_pythons,
+    dry_run,
+    measured,
+    pick,
+)
 from training.settings import MODELS
 from weight_port import terminal
 
@@ -25,6 +35,7 @@ def add(commands: Commands) -> None:
     help_limit = "of each part of the data, N images alone"
     add("--limit", type=terminal.whole(1), metavar="N", help=help_limit)
     add("--seeds", type=terminal.whole(1), default=3, help="trainings per row")
+    add_pythons(parser)
     add_output(parser)
 
 
@@ -33,8 +44,12 @@ def run(args: argparse.Namespace) -> int:
     from benchmarks.experiments.train import measure
     from training.data import cifar
 
-    file = destination(args)
+    options = pick(measure.Options, args)
+    if args.dry_run:
+        trainings = 0 if args.data is None else args.seeds * len(measure.MODES)
+        more = f", and {trainings} trainings of {args.epochs} epochs" if trainings else ""
+        return dry_run(measure.planned(options), options.rounds, more)
     if args.data is not None:
         cifar.load(args.data, "test")  # now, not after the speeds were measured
-    record = measure.measure(pick(measure.Options, args), terminal.progress)
-    return keep(file, record, args, record["rows"])
+    work = partial(measure.measure, options, terminal.progress)
+    return measured(args, work, itemgetter("rows"))

@@ -9,11 +9,14 @@ from benchmarks import stats
 from benchmarks.compare import conditions
 from benchmarks.experiments.forward.rows import Row, samples
 from benchmarks.grid.cells import LABELS
-from benchmarks.records import tables
+from benchmarks.records import marks, tables
 from benchmarks.records.record import Record, RecordError, reason
 from benchmarks.records.tables import Column, Table, number
 
 THRESHOLD = 0.05  # a host drifts by as much between two runs, which no interval of either knows
+
+
+_WARNING, _OF = "WARNING", "Of the"  # what a line begins with that no one may miss
 
 
 def verdict(ratio: stats.Ratio | None, threshold: float) -> str:
@@ -101,11 +104,13 @@ def notices(before: Record, after: Record, threshold: float = THRESHOLD) -> list
         f"above {high:.3f}, below {1 / high:.3f}, between them; AMBIGUOUS: it is across a limit."
     )
     lines = [meaning]
+    for which, record in (("first", before), ("second", after)):
+        lines += [f"{_OF} {which} record: {mark}" for mark in marks.marks(record)]
     for what, facts in (("machines", conditions.machine), ("software", conditions.software)):
         differing = conditions.differences(before, after, facts)
         if differing:
             verb = "differs" if what == "software" else "differ"
-            lines.append(f"WARNING: the {what} {verb}: {'; '.join(differing)}")
+            lines.append(f"{_WARNING}: the {what} {verb}: {'; '.join(differing)}")
     return lines
 
 
@@ -128,4 +133,10 @@ def render(cells: Sequence[Row], lines: Sequence[str], style: str) -> str:
     common = [f"{label} {cells[0][label]}" for label in LABELS if label not in varied]
     columns = (*map(tables.label, varied), *MEASURED)
     notes = [*([f"All: {', '.join(common)}."] if common else []), *lines]
+    if style == "csv":  # whose rows are all there is of a file of it
+        return tables.render([Table("cells", columns, cells)], (), style, _warnings(lines))
     return tables.render([Table("cells", columns, cells)], notes, style)
+
+
+def _warnings(lines: Sequence[str]) -> list[str]:
+    return [line for line in lines if line.startswith((_WARNING, _OF))]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.compare import conditions
+from benchmarks.records import marks
 from benchmarks.records.record import Record, RecordError
 
 Named = tuple[str, Record]  # a record and the file it is from
@@ -61,8 +62,16 @@ def _cells(records: Sequence[Record], offsets: Sequence[int]) -> list[dict[str, 
         for cell in record["cells"]:
             merged = found.setdefault(conditions.key(cell), {**cell, "processes": []})
             merged["processes"] += _moved(cell["processes"], by)
-            merged["error"] = merged["error"] or cell["error"]
+            merged["error"] = _error(merged, cell)
     return list(found.values())
+
+
+def _error(merged: Mapping[str, Any], cell: Mapping[str, Any]) -> str | None:
+    """The first failure of two cells; a row that one record did not come to is the other's."""
+    errors = [one["error"] for one in (merged, cell)]
+    failures = [error for error in errors if error not in (None, marks.PENDING)]
+    pending = None if merged["processes"] else marks.PENDING
+    return failures[0] if failures else pending
 
 
 def _settings(records: Sequence[Record], rounds: int) -> dict[str, Any]:
@@ -96,7 +105,8 @@ def merge(named: Sequence[Named]) -> Record:
         frameworks = {**record["context"]["frameworks"], **frameworks}
     peaks = [_moved(record["peaks"], by) for record, by in zip(records, offsets, strict=True)]
     return {
-        **first,
+        **marks.plain(first),
+        **marks.joined(records),
         "context": {**first["context"], "frameworks": frameworks},
         "settings": _settings(records, sum(rounds)),
         "peaks": [peak for moved in peaks for peak in moved],

@@ -97,6 +97,7 @@ MODES: dict[str, dict[str, Mode]] = {
         "compile": Mode(BEST),
         "inductor": Mode(BEST, ("NHWC",), ("fp32", "bf16")),
         "openvino": Mode(BEST, **_SERVED, **_CPU),
+        "max-autotune": Mode(BEST, **_GPU),
         "cuda-graph": Mode(BEST, **_GPU),
     },
     "paddle": {

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from benchmarks.grid.cells import WORKERS, switches
+from benchmarks.harness.lasting import Say, heartbeat
+from benchmarks.records import marks
 from parity.workers.launch import ALLOCATORS, WorkerError, run_worker
 
 REFERENCES = {"torch": "pytorch_impl", "paddle": "paddle_impl"}  # the first that is installed
 TIMEOUT = 1800.0  # seconds; a process measures for a few of them, so this one hangs
+
+# Framework -> the interpreter of its own environment, where it has one. The command line fills it
+# (--torch-python); for the others it is sys.executable.
+PYTHONS: dict[str, str] = {}
 
 Descriptions = dict[str, dict[str, Any]]  # framework -> what its process says of itself
 
@@ -32,7 +39,8 @@ def start(framework: str, task: str, threads: int, **job: Any) -> dict[str, Any]
     whole = {"task": task, "device": "cpu", "threads": threads, **job}
     labels = {key: job[key] for key in ("precision", "allocator") if key in job}
     extra = extra_environment(threads, **labels)
-    return run_worker(WORKERS[framework], whole, threads=threads, extra=extra, timeout=TIMEOUT)
+    how: dict[str, Any] = {"threads": threads, "extra": extra, "timeout": TIMEOUT}
+    return run_worker(WORKERS[framework], whole, python=PYTHONS.get(framework), **how)
 
 
 # What has to be there for a framework's process to start.
@@ -40,9 +48,22 @@ PACKAGES = {"torch": ("torch",), "paddle": ("paddle",), "engines": ("onnxruntime
 
 
 def is_installed(framework: str) -> bool:
-    """Whether all that ``framework`` needs can be found; nothing is imported."""
-    packages = PACKAGES[framework]
-    return all(importlib.util.find_spec(package) is not None for package in packages)
+    """Whether all that ``framework`` needs can be found; nothing is imported.
+
+    Raises RunError where its interpreter can't be run.
+    """
+    packages, python = PACKAGES[framework], PYTHONS.get(framework)
+    if python is None:
+        return all(importlib.util.find_spec(package) is not None for package in packages)
+    code = (
+        "import importlib.util, sys; sys.exit(not all(map(importlib.util.find_spec, sys.argv[1:])))"
+    )
+    try:
+        done = subprocess.run([python, "-c", code, *packages], check=False, capture_output=True)
+    except OSError as error:
+        reason = f"--{framework}-python {python}: can't be run: {error.strerror}"
+        raise RunError(f"{reason}; name an interpreter") from None
+    return done.returncode == 0
 
 
 def reference_framework() -> str:
@@ -61,7 +82,7 @@ def describe(frameworks: Iterable[str], threads: int) -> tuple[Descriptions, dic
     for framework in sorted(frameworks):
         if not is_installed(framework):
             install = f"pip install 'resnet-parity[{framework}]'"
-            errors[framework] = f"{framework} is not installed: {install}, or choose other rows"
+            errors[framework] = f"{marks.ABSENT}: {framework}; {install}, or choose other rows"
             continue
         try:
             descriptions[framework] = start(framework, "describe", threads)
@@ -70,12 +91,44 @@ def describe(frameworks: Iterable[str], threads: int) -> tuple[Descriptions, dic
     return descriptions, errors
 
 
-def require(frameworks: Iterable[str], threads: int) -> Descriptions:
-    """As ``describe``, for a run that needs each of them. Raises RunError where one can't run."""
-    descriptions, errors = describe(frameworks, threads)
+def ask(frameworks: Iterable[str], threads: int, say: Say) -> tuple[Descriptions, dict[str, str]]:
+    """As ``describe``, and says what it does and what is not there."""
+    names = sorted(frameworks)
+    with heartbeat(say, f"asking {' and '.join(names)} for versions and devices"):
+        descriptions, errors = describe(names, threads)
+    for error in errors.values():
+        say(error.strip().splitlines()[-1])
+    return descriptions, errors
+
+
+def require(frameworks: Iterable[str], threads: int, say: Say) -> Descriptions:
+    """As ``ask``, for a run that needs each of them. Raises RunError where one can't run."""
+    descriptions, errors = ask(frameworks, threads, say)
     if errors:
         raise RunError("; ".join(errors.values()))
     return descriptions
+
+
+def set_aside(
+    asked: str, descriptions: Descriptions, errors: dict[str, str], say: Say
+) -> Descriptions:
+    """The descriptions of those that can run as asked; where that is one at least, the others fail.
+
+    A CPU build beside one that has the GPU is no reason to measure nothing: it gets an error.
+    """
+    able = {
+        name: about
+        for name, about in descriptions.items()
+        if name not in REFERENCES or about["gpu"] is not None
+    }
+    if asked != "gpu" or not able.keys() & REFERENCES.keys():
+        return dict(descriptions)
+    for name in descriptions.keys() - able.keys():
+        errors[name] = (
+            f"{marks.ABSENT}: {name} for this GPU; get such a build, or choose other rows"
+        )
+        say(errors[name])
+    return able
 
 
 def choose_device(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import worker
+from benchmarks.harness import frameworks, worker
 from parity import seeded
 from weight_port import arch
 
@@ -42,7 +42,8 @@ def make_weights(folder: Path, model: str, size: int, seed: int, framework: str)
     """A seeded checkpoint, calibrated in ``framework``. Raises WorkerError."""
     path = folder / f"{model}{seeded.SUFFIX[framework]}"
     batch = images(CALIBRATION, size, seed, arch.architecture(model).in_channels)
-    seeded.make(model, batch, path, framework=framework, seed=seed)
+    python = frameworks.PYTHONS.get(framework)
+    seeded.make(model, batch, path, framework=framework, seed=seed, python=python)
     return str(path)
 
 

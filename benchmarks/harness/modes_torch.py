@@ -56,6 +56,12 @@ def compiled(model: Any, images: Tensor, precision: str) -> Step:
     return eager(torch.compile(model, fullgraph=True), images, precision)
 
 
+def autotuned(model: Any, images: Tensor, precision: str) -> Step:
+    """``torch.compile`` that tries every kernel it knows and launches them as CUDA graphs."""
+    whole = torch.compile(model, fullgraph=True, mode="max-autotune")
+    return eager(whole, images, precision)
+
+
 def optimized(backend: str) -> Callable[[Any, Tensor, str], Step]:
     """What ``pytorch_impl.optimize`` gives with a backend."""
 
@@ -92,6 +98,7 @@ MODES: dict[str, Callable[[Any, Tensor, str], Step]] = {
     "inference_mode": inference_mode,
     "folded": folded,
     "compile": compiled,
+    "max-autotune": autotuned,
     "inductor": optimized("inductor"),
     "openvino": optimized("openvino"),
     "cuda-graph": cuda_graph,

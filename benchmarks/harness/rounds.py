@@ -1,4 +1,4 @@
-"""The rounds of a run: which process starts when, what becomes of its row, and what is said of it.
+"""The rounds of a run: which process starts when, and what becomes of its row.
 
 In every round each row has one process, forward and backward by turns (``cells.abba``): what a row
 is compared with runs close to it, and a drift of the machine falls on all alike.
@@ -6,15 +6,19 @@ is compared with runs close to it, and a drift of the machine falls on all alike
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from benchmarks.grid.cells import abba
+from benchmarks.harness.lasting import SECONDS, Say, Step
+from benchmarks.records import marks
 from benchmarks.records.record import reason
 from parity.workers.launch import WorkerError
 
-Say = Callable[[str], None]
+__all__ = ["Fallible", "Row", "Say", "steps"]
+
 Case = TypeVar("Case")
 
 
@@ -40,29 +44,52 @@ class Row(Generic[Case]):
         self.processes.append({"round": turn, **result})
         self.error = result["parity"]["error"]
 
+    def outcome(self, key: str = "processes") -> dict[str, Any]:
+        """What came of it, for its entry in the record: there its processes are in ``key``."""
+        return {"error": self.error, key: list(self.processes)}
 
-def run(
+    def restore(self, entry: Mapping[str, Any], key: str = "processes") -> None:
+        """Take over what came of it so far, from its entry in a record."""
+        self.error = None if entry["error"] == marks.PENDING else entry["error"]
+        self.processes = list(entry[key])
+
+
+def _work(
+    row: AnyRow,
+    turn: int,
+    process: Callable[[AnyRow, int], str],
+    failures: tuple[type[Exception], ...],
+) -> str:
+    """One process of a row that has not failed; returns what came of it in a few words."""
+    outcome = ""
+    if not row.error:
+        try:
+            outcome = process(row, turn)
+        except failures as error:
+            row.error = str(error)
+    return reason(row.error) if row.error else outcome
+
+
+def steps(
     rows: Sequence[AnyRow],
     rounds: int,
     process: Callable[[AnyRow, int], str],
     describe: Callable[[AnyRow], str],
-    say: Say,
     failures: tuple[type[Exception], ...] = (WorkerError,),
-    begin: Callable[[int], None] = lambda turn: None,
-) -> None:
-    """Run every process, and say of each row what came of it; ``begin`` is called in each round.
+    before: Callable[[int], Sequence[Step]] = lambda turn: (),
+    seconds: Callable[[AnyRow], float] = lambda row: SECONDS,
+) -> list[Step]:
+    """Every process of every row in its order; in each round ``before`` has steps that come first.
 
     ``process`` runs one in a round, keeps in the row what it gave, and returns that in a few
-    words; what it raises of ``failures`` becomes the row's error.
+    words; what it raises of ``failures`` becomes the row's error. ``seconds`` is how long a process
+    may take.
     """
-    total = len(rows) * rounds
-    for done, (turn, index) in enumerate(abba(len(rows), rounds)):
-        if done % len(rows) == 0:
-            begin(turn)
-        row, outcome = rows[index], ""
-        if not row.error:
-            try:
-                outcome = process(row, turn)
-            except failures as error:
-                row.error = str(error)
-        say(f"[{done + 1}/{total}] {describe(row)}: {reason(row.error) if row.error else outcome}")
+    planned: list[Step] = []
+    for count, (turn, index) in enumerate(abba(len(rows), rounds)):
+        if count % len(rows) == 0:
+            planned += before(turn)
+        row = rows[index]
+        work = partial(_work, row, turn, process, failures)
+        planned.append(Step(describe(row), work, seconds(row)))
+    return planned

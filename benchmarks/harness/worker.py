@@ -5,8 +5,11 @@ This file imports no framework.
 
 from __future__ import annotations
 
+import ctypes
 import math
+import os
 import resource
+import signal
 import sys
 from collections.abc import Mapping
 from importlib import metadata
@@ -155,6 +158,21 @@ def load_images(job: Mapping[str, Any]) -> Array:
     """The job's images; fewer than its file holds where the whole batch did not fit the memory."""
     images: Array = load_array(job["inputs"], "images")[: job["batch"]]
     return images
+
+
+def end_with_parent() -> None:
+    """From here on end when the process that started this one does; on Linux (prctl(2)).
+
+    A run that is killed can't end its worker, which would go on beside the run that follows.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() == 1:  # it is gone already, and init has taken this one over
+        raise SystemExit(1)
+
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def max_rss_bytes() -> int:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.records import marks
 from benchmarks.records.record import RecordError, reason
 
 Row = dict[str, Any]
@@ -84,8 +85,10 @@ def interval(write: Callable[[Any], str], low: str = "low", high: str = "high") 
 
 
 def failure(row: Mapping[str, Any]) -> str:
-    """The error of a row that failed, which stands in place of a figure."""
-    return f"FAILED {reason(row['error'])}"
+    """The error of a row that failed, or why there was none; it stands in place of a figure."""
+    text = reason(row["error"])
+    is_none = text.endswith(marks.PENDING) or f"{marks.ABSENT}: " in text
+    return text if is_none else f"FAILED {text}"
 
 
 def note(row: Mapping[str, Any]) -> str:
@@ -159,13 +162,20 @@ def choose(tables: Sequence[Table], name: str | None, where: str) -> Sequence[Ta
     return chosen
 
 
-def render(tables: Sequence[Table], notes: Sequence[str], style: str) -> str:
-    """Tables in one of FORMATS; CSV has the first of them alone, as a file of it has one header."""
+def render(
+    tables: Sequence[Table], notes: Sequence[str], style: str, warnings: Sequence[str] = ()
+) -> str:
+    """Tables in one of FORMATS; CSV has the first of them alone, as a file of it has one header.
+
+    ``warnings`` are what no one may miss: in CSV they are in every row, in JSON beside the tables.
+    """
     if style == "csv":
-        return as_csv(tables[0].rows)
+        more = {"marks": " ".join(warnings)} if warnings else {}
+        return as_csv({**row, **more} for row in tables[0].rows)
     if style == "json":
-        return as_json({table.name: values(table.rows) for table in tables})
-    return "\n\n".join([*(grid(table, style) for table in tables if table.rows), *notes])
+        document: dict[str, Any] = {table.name: values(table.rows) for table in tables}
+        return as_json({**document, **({"marks": list(warnings)} if warnings else {})})
+    return "\n\n".join([*(grid(one, style) for one in tables if one.rows), *notes, *warnings])
 
 
 # -- what is said of every record

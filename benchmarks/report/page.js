@@ -55,6 +55,7 @@ function showWarnings() {
   const noted = rows.filter(({ notes }) => notes).length;
   const cores = system.affinity?.length ?? system.cores;
   const found = [
+    ...record.marks,
     noted && `${noted} of ${plural(rows.length, "row")} may not be stable: see their notes.`,
     system.load[0] >= cores / 2 && `The load was ${system.load[0]} on ${plural(cores, "core")} when the run started: other work shows in the figures.`,
     commit?.dirty && "Files differed from the commit.",

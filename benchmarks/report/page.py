@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.experiments.forward import rows
 from benchmarks.grid.cells import LABELS
-from benchmarks.records import tables
+from benchmarks.records import marks, tables
 from benchmarks.records.record import RecordError
 from benchmarks.report import series
 from benchmarks.roofline import roofs
@@ -37,6 +37,7 @@ def data(record: Mapping[str, Any]) -> dict[str, Any]:
         "ratios": rows.ratios(record),
         "peaks": {precision: roofs.peaks(record, precision) for precision in precisions},
         "least_processes": MIN_PROCESSES,
+        "marks": marks.marks(record),
     }
 
 

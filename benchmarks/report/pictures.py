@@ -7,12 +7,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.experiments.forward import rows
 from benchmarks.harness.frameworks import RunError
+from benchmarks.records import marks
 from benchmarks.report import figures, series
 from weight_port.storage import disk
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 Rows = Sequence[Mapping[str, Any]]
 
 FORMATS = ("svg", "png")
-VERSION = 2  # of how pictures are drawn: one more when series.py or figures.py draw otherwise
+VERSION = 3  # of how pictures are drawn: one more when series.py or figures.py draw otherwise
 MISSING = "matplotlib, which draws, is not installed; get it: pip install 'resnet-parity[plots]'"
 
 # Name of the file: what draws it, what a row needs to be in it, and how that is called.
@@ -40,8 +42,9 @@ def drawable(drawn: Rows, needed: str) -> Rows:
 
 
 def digest(record: Mapping[str, Any]) -> str:
-    """SHA-256 of all that a picture depends on: the record, its rows, how they are drawn."""
-    state = json.dumps([VERSION, record, rows.rows(record)], sort_keys=True)
+    """SHA-256 of all that a picture depends on: the record, its rows and marks, how it is drawn."""
+    parts = [VERSION, record, rows.rows(record), marks.marks(record)]
+    state = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(state.encode()).hexdigest()
 
 
@@ -59,6 +62,13 @@ def _metadata(style: str, identity: str) -> dict[str, Any]:
     return {"Software": None, "Comment": f"sha256:{identity}"}
 
 
+def _mark(figure: Figure, texts: Sequence[str]) -> None:
+    """Below the axes, what a reader must know of the record."""
+    if texts:
+        lines = "\n".join(textwrap.fill(text, 120) for text in texts)
+        figure.supxlabel(lines, x=0.01, ha="left", fontsize=7, color="#a00000")
+
+
 def draw(record: Mapping[str, Any], name: str, path: Path, force: bool = False) -> int:
     """Draw a key of PICTURES into a file, by its suffix; returns how many rows are in it.
 
@@ -74,6 +84,8 @@ def draw(record: Mapping[str, Any], name: str, path: Path, force: bool = False) 
     style = path.suffix[1:]
     if drawn:
         with matplotlib.rc_context(figures.STYLE), disk.new_file(path, force) as stream:
+            figure = picture(drawn)
+            _mark(figure, marks.marks(record))
             metadata = _metadata(style, digest(record))
-            picture(drawn).savefig(stream, format=style, dpi=150, metadata=metadata)
+            figure.savefig(stream, format=style, dpi=150, metadata=metadata)
     return len(drawn)

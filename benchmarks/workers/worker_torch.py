@@ -57,4 +57,5 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    worker.end_with_parent()
     serve(work)

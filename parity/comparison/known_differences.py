@@ -9,6 +9,8 @@ and PyTorch's average pools get the factors of Paddle's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from weight_port import arch
@@ -43,6 +45,8 @@ def paddle_epsilon(model: str) -> float:
     return as_float32(arch.architecture(model).epsilon)
 
 
+# The slope of Paddle's hardsigmoid, in all precisions; torch divides by 6.
+HARDSIGMOID = as_float32(0.1666667)
 BN_MOMENTUM = as_float32(arch.BN_MOMENTUM)
 
 
@@ -73,6 +77,11 @@ def pool_gradients(layer: arch.Layer, side: int) -> np.ndarray:
         starts = [i * side // count for i in range(count)]
         ends = [-(-(i + 1) * side // count) for i in range(count)]
     lengths = [min(end, side) - max(start, 0) for start, end in zip(starts, ends, strict=True)]
-    pixels = np.outer(lengths, lengths)
+    return window_gradients(lengths, lengths)
+
+
+def window_gradients(rows: Sequence[int], columns: Sequence[int]) -> np.ndarray:
+    """The same ratio for windows of so many rows and columns: (H', W') float64."""
+    pixels = np.outer(rows, columns)
     ratios: np.ndarray = np.vectorize(_share, otypes=[float])(pixels)
     return ratios

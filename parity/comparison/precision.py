@@ -53,3 +53,14 @@ PRECISIONS = {
 # for layers that are each fed the reference's input, where a kernel sums in another order. The
 # *larger* error can't serve: |t - p| <= |t - r| + |p - r|, so nothing exceeds twice the larger one.
 FACTOR = 8.0
+
+
+def overflow(array: np.ndarray, precision: str) -> float | None:
+    """The largest finite value of an array that the precision makes infinite; None for none."""
+    if not np.issubdtype(array.dtype, np.floating) and array.dtype.name != "bfloat16":
+        return None
+    finite = np.abs(array[np.isfinite(array)])
+    largest = finite.max(initial=0)
+    with np.errstate(over="ignore"):
+        kept = np.isfinite(largest.astype(PRECISIONS[precision].numpy))
+    return None if kept else float(largest)

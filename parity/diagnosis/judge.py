@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from parity.diagnosis.causes.hypothesis import ROUNDED, Hypothesis
 from parity.diagnosis.causes.norm import EPSILONS, epsilon_in_words
-from parity.diagnosis.causes.table import HYPOTHESES, ROUNDED, Hypothesis
+from parity.diagnosis.causes.table import HYPOTHESES
 from parity.diagnosis.causes.weights import port_parameters
 from parity.diagnosis.kernels import batch_norm
 from parity.diagnosis.view import (

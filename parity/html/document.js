@@ -54,7 +54,7 @@ const powerOfTen = (power) =>
 /** Nested data as [name, text] pairs. */
 function facts(data, prefix = "") {
   return Object.entries(data ?? {}).flatMap(([key, value]) => {
-    if (value === null || value === "" || value.length === 0) return [];
+    if (value == null || value === "" || value.length === 0) return [];
     if (Array.isArray(value)) return [[prefix + key, value.join(", ")]];
     return typeof value === "object" ? facts(value, `${prefix}${key}.`) : [[prefix + key, String(value)]];
   });

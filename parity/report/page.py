@@ -17,5 +17,6 @@ def render(record: Mapping[str, Any]) -> str:
 
     Raises ValueError where the record holds NaN or infinity: what was not measured is None.
     """
-    scripts = [_FOLDER / name for name in _SCRIPTS]
+    own = ("page_pair.js",) if record.get("kind") == "pair" else ()
+    scripts = [_FOLDER / name for name in (*_SCRIPTS, *own)]
     return document.render(_FOLDER / "page.html", [_FOLDER / "page.css"], scripts, record)

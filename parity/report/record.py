@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from parity.comparison.precision import FACTOR
 from parity.records import Record
 from parity.report import page
 from parity.run.plan import Output
-from parity.run.results import Report, SectionResult
+from parity.run.results import Outcome, Report, SectionResult
 from parity.workers.launch import settings
 from weight_port import arch
 from weight_port.storage import disk
@@ -26,7 +27,15 @@ SCHEMA = Path(__file__).with_name("schema.json")
 NETWORKS = {"torch": "pytorch_impl", "paddle": "paddle_impl"}
 
 
-def verdict(report: Report) -> str:
+MEASURED = {
+    "factor": FACTOR,
+    "sample": metrics.SAMPLE,
+    "quantiles": list(metrics.QUANTILES),
+    "edges": list(metrics.EDGES),
+}
+
+
+def verdict(report: Outcome) -> str:
     """EQUAL; DIFFERENT; or NOT RUN, where nothing differs but not all could be run."""
     if report.passed:
         return "EQUAL"
@@ -46,7 +55,7 @@ def as_json(report: Report) -> Record:
         "images_sha256": report.images_sha256,
         "weights": dict(report.weights),
         "networks": dict(NETWORKS),
-        "tensors": _tensors(report),
+        "tensors": tensors(report),
         "left_out": list(report.left_out),
         "device": report.device,
         "frameworks": {side: dict(worker) for side, worker in report.frameworks.items()},
@@ -54,26 +63,27 @@ def as_json(report: Report) -> Record:
         "options": asdict(report.options),
         "bn_epsilon": paddle_epsilon(report.model),
         "own_epsilon_effect": report.epsilon_effect,
-        "metrics": {
-            "factor": FACTOR,
-            "sample": metrics.SAMPLE,
-            "quantiles": list(metrics.QUANTILES),
-            "edges": list(metrics.EDGES),
-        },
+        "metrics": MEASURED,
         "sections": [_section(report.model, result) for result in report.results],
         "diagnosis": next(causes, None),
     }
 
 
-def _tensors(report: Report) -> Record:
+def tensors(report: Outcome) -> Record:
     different = [asdict(difference) for difference in report.tensors.different]
     return {"compared": report.tensors.compared, "different": different}
 
 
 def _section(model: str, result: SectionResult) -> Record:
-    section, layers = result.section, {layer.name: layer for layer in arch.layers(model)}
+    layers = {layer.name: layer for layer in arch.layers(model)}
+    return section(result, lambda output: _place(model, output, layers.get(output.layer)))
+
+
+def section(result: SectionResult, place: Callable[[Output], Record]) -> Record:
+    """A section as plain data; ``place(output)`` says where in the network an output belongs."""
+    section = result.section
     outputs = [
-        {**_place(model, output, layers.get(output.layer)), **comparison.as_json()}
+        {**place(output), **comparison.as_json()}
         for output, comparison in zip(section.outputs, result.outputs, strict=False)
     ]
     different = [output["name"] for output in outputs if not output["passed"]]
@@ -103,14 +113,14 @@ def _place(model: str, output: Output, layer: arch.Layer | None) -> Record:
     }
 
 
-def write(record: Record, folder: Path) -> tuple[Path, Path]:
+def write(record: Record, folder: Path, schema: Path = SCHEMA) -> tuple[Path, Path]:
     """Keep a record and its page in ``folder``, in place of earlier ones; returns the two files.
 
     Raises parity.records.RecordError for what is no such record, weight_port.DestinationError.
     """
     file, shown = (folder / f"{record['model']}{suffix}" for suffix in (".json", ".html"))
     text = encode(record)
-    records.check(json.loads(text), SCHEMA, file, "record of a parity run")  # lists, not tuples
+    records.check(json.loads(text), schema, file, "record of a parity run")  # lists, not tuples
     folder.mkdir(parents=True, exist_ok=True)
     disk.write_text(file, text, force=True)
     disk.write_text(shown, page.render(record), force=True)

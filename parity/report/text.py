@@ -81,7 +81,7 @@ def _tensors(record: Record) -> list[str]:
     line = f"weights: {count} of {tensors['compared']}: {named}{more}"
     if all(section["passed"] for section in record["sections"]):
         line = (
-            f"outputs equal, {count}: the weights are not the same, though these images in these "
+            f"outputs equal, {count}: the weights are not the same, though these inputs in these "
             f"modes don't show it\n{line}"
         )
     return [line]
@@ -163,6 +163,15 @@ def _pool_effect(record: Record) -> float:
     return max(distances, default=0.0)
 
 
+def tables(record: Record, every: bool) -> list[str]:
+    """The lines of the sections: figures, counts, and what failed."""
+    rows = [row for section in record["sections"] for row in _rows(section, every)]
+    figures = tabulate(rows, headers=_COLUMNS, disable_numparse=True)
+    errors = "errors: relative L2 from the reference, Paddle's float64 output"
+    counts = tabulate(_counts(record), headers=_COUNTED, disable_numparse=True)
+    return ["", figures, errors, "", counts, "", *_failures(record)]
+
+
 def render(record: Record, every: bool = False) -> str:
     """The text of a record, with a line for ``every`` output; the verdict stands last."""
     count, *size = record["images"]
@@ -174,11 +183,7 @@ def render(record: Record, every: bool = False) -> str:
     )
     lines = [title]
     lines += _weights(record)
-    rows = [row for section in record["sections"] for row in _rows(section, every)]
-    lines += ["", tabulate(rows, headers=_COLUMNS, disable_numparse=True)]
-    lines += ["errors: relative L2 from the reference, Paddle's float64 output", ""]
-    counts = tabulate(_counts(record), headers=_COUNTED, disable_numparse=True)
-    lines += [counts, "", *_failures(record), *_facts(record)]
+    lines += [*tables(record, every), *_facts(record)]
     if diagnosis := record["diagnosis"]:
         lines += ["", f"cause: {diagnosis['sentence']}"]
     return "\n".join([*lines, "", record["verdict"]])

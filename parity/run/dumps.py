@@ -6,6 +6,7 @@ an output per file.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
@@ -18,8 +19,7 @@ from parity import records
 from parity.comparison.precision import PRECISIONS
 from parity.comparison.weights import compare_tensors
 from parity.run import plan, run
-from parity.run.follower import Follower
-from parity.run.inputs import UsageError
+from parity.run.inputs import UsageError, check_casts
 from parity.run.plan import Options
 from parity.run.results import FRAMEWORKS, Machine, Report, Subject
 from parity.workers.launch import available_threads
@@ -40,12 +40,14 @@ def dump(framework: str, subject: Subject, options: Options, machine: Machine, o
     """Run one framework and keep its outputs in the new folder ``out``.
 
     Raises weight_port.DestinationError where it exists, WorkerError, and UsageError for what
-    needs the other framework's outputs.
+    needs the other framework's outputs, or would make a weight infinite.
     """
     if options.isolate:
         raise UsageError("--isolate feeds each framework the other's tensors: not with dump")
     threads = available_threads()
     disk.check_destination(out, force=False)
+    weights = run.tensors(subject)[framework]
+    check_casts({framework: weights}, subject.images, options.precisions)
     with tempfile.TemporaryDirectory(prefix=".parity-", dir=out.absolute().parent) as name:
         folder = Path(name, "dump")
         folder.mkdir()
@@ -55,7 +57,7 @@ def dump(framework: str, subject: Subject, options: Options, machine: Machine, o
         job = run.job(framework, subject, options, machine, roots, inputs, None)
         with run.start(framework, job, options, machine, threads) as worker:
             description = worker.result()
-        weight_port.write(folder / _WEIGHTS, run.tensors(subject)[framework])
+        weight_port.write(folder / _WEIGHTS, weights)
         manifest = {
             "schema": records.version(SCHEMA),
             "framework": framework,
@@ -68,10 +70,37 @@ def dump(framework: str, subject: Subject, options: Options, machine: Machine, o
             "device": machine.device,
             "threads": threads,
             "said": description,
+            "digests": _digests(folder),
         }
         records.check(manifest, SCHEMA, out / MANIFEST, _WHAT)
         records.write(folder / MANIFEST, manifest)
         folder.rename(out)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of a dump but its manifest, by its path in the folder."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    named = {path.relative_to(folder).as_posix(): path for path in files}
+    return {name: _sha256(path) for name, path in named.items() if name != MANIFEST}
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _check_digests(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Raises UsageError where a file is not the one that the run wrote, or none of its own."""
+    written, present = manifest["digests"], _digests(folder)
+    for name in sorted({*written, *present}):
+        if name not in present:
+            raise UsageError(f"{folder / name}: the dump is incomplete: no such file; {_AGAIN}")
+        if written.get(name) != present[name]:
+            problem = "changed since the run" if name in written else f"not named in {MANIFEST}"
+            raise UsageError(f"{folder / name}: {problem}: its digest is another; {_AGAIN}")
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -213,10 +242,12 @@ def compare(folders: tuple[Path, Path], say: run.Say = lambda _: None) -> Report
     for side, (folder, manifest) in sides.items():
         _check_inputs(folder, manifest)
         _check_runs(folder, side, manifest["model"], options)
+        _check_digests(folder, manifest)
     weights = {side: weight_port.read(root / _WEIGHTS) for side, root in roots.items()}
     images = weight_port.read(roots["paddle"] / _INPUTS)["images"]
-    follower = Follower(roots, lambda: weights, images)
-    results = tuple(run.compare_sections(torch["model"], options, follower, say))
+    follower = run.follower(torch["model"], roots, lambda: weights, images)
+    sections = plan.sections(torch["model"], options)
+    results = tuple(run.compare_sections(torch["model"], sections, follower, say))
     devices = dict.fromkeys((torch["device"], paddle["device"]))
     return Report(
         model=torch["model"],

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,23 @@ import numpy as np
 
 from parity.comparison.compare import Comparison, compare
 from parity.comparison.known_differences import BN_MOMENTUM, unbiased
+from parity.comparison.nil import LARGEST, REACH, STEPS, nil_gradient, same_shapes
 from parity.run import cause
 from parity.run.plan import Output, Section
 from parity.run.results import FRAMEWORKS, Ranking, SectionResult
 from parity.workers.outputs import done, load_output, path_of
-from weight_port import arch
 
 _PAUSE = 0.005  # seconds between two looks
 Alive = Callable[[], None]  # raises where no more outputs will come
+Explain = Callable[[Section, str, Mapping[str, cause.Outputs]], "dict[str, Any] | None"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a batch norm takes its statistics from."""
+
+    count: int  # values of a channel
+    momentum: float = BN_MOMENTUM  # the share that a step keeps, as Paddle has it
 
 
 @dataclass
@@ -29,16 +38,17 @@ class Follower:
     """Where the outputs are, and what is needed to judge them.
 
     ``roots`` are each framework's folders, with a folder per run in them. ``check`` is asked while
-    an output is waited for. ``weights()`` gives each framework's tensors in the dialect paddle1.
-    ``keep`` leaves the files where they are.
+    an output is waited for. ``weights()`` gives each framework's tensors under the outputs' names.
+    ``batches`` says what each batch norm takes its statistics from, by layer, and ``explain`` why
+    a section's first output that differs does so. ``keep`` leaves the files where they are.
     """
 
     roots: Mapping[str, Path]
     weights: cause.Weights
-    images: np.ndarray
+    batches: Mapping[str, Batch]
+    explain: Explain = lambda _section, _first, _outputs: None
     check: Alive = lambda: None
     keep: bool = True
-    counts: dict[str, int] = field(default_factory=dict)  # values of a channel, by batch norm
 
     def _wait(self, folder: Path, run: Path, name: str) -> np.ndarray | None:
         """An output once it is there; None where the run ended without it."""
@@ -87,22 +97,48 @@ class Follower:
             )
 
         plain = judge(paddle, reference)
-        if output.what == "layer" and len(plain.shape) == 4:
-            self.counts[output.layer] = plain.shape[0] * plain.shape[2] * plain.shape[3]
-        count = self.counts.get(output.layer, 0)
-        if output.role != "variance" or paddle is None or reference is None or count < 2:
-            return plain
+        batch = self.batches.get(output.layer, Batch(0))
+        if output.role != "variance" or paddle is None or reference is None or batch.count < 2:
+            arrays = (torch, paddle, reference)
+            return plain if plain.passed else self._nil(section, output, plain, arrays)
         start = self.weights()["paddle"][output.name]
-        model = partial(unbiased, start=start, count=count, step=output.step, momentum=BN_MOMENTUM)
+        model = partial(
+            unbiased, start=start, count=batch.count, step=output.step, momentum=batch.momentum
+        )
         expected = model(paddle)
         modelled = judge(expected, expected if paddle is reference else model(reference))
-        explained = f"PyTorch's variance is n/(n-1) times Paddle's, n = {count}"
+        explained = f"PyTorch's variance is n/(n-1) times Paddle's, n = {batch.count}"
         return replace(modelled, explained=explained, unexplained_l2=plain.relative_l2)
 
-    def section(self, model: str, section: Section, last: bool) -> SectionResult:
+    def _nil(
+        self,
+        section: Section,
+        output: Output,
+        plain: Comparison,
+        arrays: Sequence[np.ndarray | None],
+    ) -> Comparison:
+        """A gradient that is nothing but rounding about zero, measured by the others' size.
+
+        So is that of a bias before a batch norm, which subtracts it again. An optimizer that
+        divides by the gradient's own size makes whole steps of it, as long as the worker says.
+        """
+        root = self.roots["paddle"] / section.reference / output.folder
+        torch, paddle, reference = arrays
+        if torch is None or paddle is None or reference is None or not same_shapes(arrays):
+            return plain
+        if output.what not in ("gradient", "step"):
+            return plain
+        if output.what == "step":
+            reach = load_output(root, f"{REACH}{output.name}")
+            if reach is None or not plain.max_abs <= float(reach):
+                return plain
+            return replace(plain, passed=True, problem="", explained=STEPS)
+        largest = load_output(root, LARGEST)
+        return plain if largest is None else nil_gradient(plain, torch, paddle, reference, largest)
+
+    def section(self, section: Section, last: bool) -> SectionResult:
         """Compare every output of a section; ``last``: it is the last one with its reference."""
         comparisons: list[Comparison] = []
-        self.counts = self.counts or self._counts(model)  # a run may have no forward pass
         ranking, equal = None, True
         window: list[list[Output]] = [[], []]  # the last block's outputs, and those since
         with ThreadPoolExecutor(2) as pool:  # NumPy lets go of the interpreter's lock
@@ -120,21 +156,15 @@ class Follower:
         if error := self._error(section):
             return SectionResult(section, error=error)
         different = [comparison.name for comparison in comparisons if not comparison.passed]
-        why = self._cause(model, section, different[0]) if different else None
+        why = self._cause(section, different[0]) if different else None
         self._drop(section, [output for part in window for output in part], last)
         return SectionResult(section, tuple(comparisons), ranking=ranking, cause=why)
 
-    def _counts(self, model: str) -> dict[str, int]:
-        """How many values of a channel every batch norm takes its statistics from."""
-        sides = arch.sides(model, self.images.shape[-1])
-        norms = (layer.name for layer in arch.layers(model) if layer.kind == "batch_norm")
-        return {name: len(self.images) * sides[name][1] ** 2 for name in norms}
-
-    def _cause(self, model: str, section: Section, first: str) -> dict[str, Any] | None:
-        """Why a section's first output that differs does so; see ``cause.find``."""
+    def _cause(self, section: Section, first: str) -> dict[str, Any] | None:
+        """Why a section's first output that differs does so."""
         folders = {side: self.roots[side] / section.run for side in FRAMEWORKS}
         outputs = {side: partial(load_output, folder) for side, folder in folders.items()}
-        return cause.find(model, section, first, outputs, self.weights, self.images)
+        return self.explain(section, first, outputs)
 
     def _ranking(self, section: Section, output: Output) -> Ranking | None:
         torch, paddle, _ = self._arrays(section, output)

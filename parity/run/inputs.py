@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 
 import weight_port
 from parity import images, seeded
+from parity.comparison.precision import PRECISIONS, overflow
 from parity.run.results import FRAMEWORKS, Subject
 from weight_port import arch
 from weight_port.conversion import twins
@@ -83,6 +84,26 @@ def check_pixels(model: str, pixels: int, why: str) -> None:
         "of so few values make rounding as large as the values, so that equal frameworks would "
         f"differ; take images of at least {enough} pixels (--size)"
     )
+
+
+def check_casts(
+    weights: Mapping[str, Mapping[str, np.ndarray]],
+    images: np.ndarray,
+    precisions: Sequence[str],
+) -> None:
+    """Refuse a precision that would make a weight, or an image's value, infinite.
+
+    ``weights`` are each framework's tensors by name. Raises UsageError.
+    """
+    tensors = {f"{side}'s {name}": x for side, held in weights.items() for name, x in held.items()}
+    for name, array in {**tensors, "images": images}.items():
+        for precision in precisions:
+            if (largest := overflow(array, precision)) is not None:
+                able = [other for other in PRECISIONS if overflow(array, other) is None]
+                raise UsageError(
+                    f"{name}: holds {largest:g}, which {precision} makes infinite; run it in a "
+                    f"precision that holds it: --precision {', '.join(able)}"
+                )
 
 
 def subject(model: str, given: Given, folder: Path, say: Say) -> Subject:

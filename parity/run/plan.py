@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,7 +97,7 @@ def _outputs(kind: str, mode: str, model: str, steps: int) -> Iterator[Output]:
                 yield Output(parameter.name, "step", where, layer, parameter.role, step)
 
 
-def _groups(options: Options) -> Iterator[tuple[str, str]]:
+def groups(options: Options) -> Iterator[tuple[str, str]]:
     """(kind, mode) of every group of sections."""
     for mode in options.modes:
         yield "forward", mode
@@ -111,7 +111,7 @@ def _groups(options: Options) -> Iterator[tuple[str, str]]:
 
 def titles(options: Options) -> Iterator[tuple[str, str, str]]:
     """(kind, mode, precision) of every section, without its outputs."""
-    for kind, mode in _groups(options):
+    for kind, mode in groups(options):
         for precision in options.precisions:
             yield kind, mode, precision
 
@@ -128,7 +128,14 @@ def _reference(kind: str, mode: str, precision: str) -> str:
 
 
 def sections(model: str, options: Options) -> tuple[Section, ...]:
-    """Everything that is compared, in the order in which it is computed."""
+    """Everything that is compared of a network, in the order in which it is computed."""
+    return sections_of(options, lambda kind, mode: _outputs(kind, mode, model, options.steps))
+
+
+def sections_of(
+    options: Options, outputs: Callable[[str, str], Iterable[Output]]
+) -> tuple[Section, ...]:
+    """The sections of ``options``; ``outputs(kind, mode)`` are one's, in order."""
     return tuple(
         Section(
             kind,
@@ -136,9 +143,9 @@ def sections(model: str, options: Options) -> tuple[Section, ...]:
             precision,
             folder(kind, mode, precision),
             _reference(kind, mode, precision),
-            tuple(_outputs(kind, mode, model, options.steps)),
+            tuple(outputs(kind, mode)),
         )
-        for kind, mode in _groups(options)
+        for kind, mode in groups(options)
         for precision in options.precisions
     )
 
@@ -163,7 +170,7 @@ def _run(kind: str, mode: str, precision: str, out: str, **more: Any) -> dict[st
     }
 
 
-def _of_kind(framework: str, kind: str, mode: str, options: Options) -> Iterator[dict[str, Any]]:
+def of_kind(framework: str, kind: str, mode: str, options: Options) -> Iterator[dict[str, Any]]:
     """The runs of a framework for one group of sections."""
     precisions = list(options.precisions)
     if framework == "paddle":  # whose float64 outputs are the reference; the weights are Paddle's
@@ -193,8 +200,8 @@ def runs(framework: str, model: str, options: Options) -> list[dict[str, Any]]:
     row = arch.architecture(model)
     planned = [
         {**run, "epsilon": paddle_epsilon(model)}
-        for kind, mode in _groups(options)
-        for run in _of_kind(framework, kind, mode, options)
+        for kind, mode in groups(options)
+        for run in of_kind(framework, kind, mode, options)
     ]
     exact = REFERENCE in options.precisions and "eval" in options.modes and row.normed
     if framework == "torch" and exact:

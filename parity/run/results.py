@@ -61,8 +61,28 @@ class SectionResult:
         return not self.error and bool(self.outputs) and all(o.passed for o in self.outputs)
 
 
+class Outcome:
+    """What follows from a run's results and from the comparison of its weights."""
+
+    results: tuple[SectionResult, ...]
+    tensors: TensorComparison
+
+    @property
+    def passed(self) -> bool:
+        """The weights are equal, every section passed, and there is one."""
+        passed = bool(self.results) and all(result.passed for result in self.results)
+        return passed and not self.tensors.different
+
+    @property
+    def different(self) -> bool:
+        """Some tensor or output differs; without one, what failed could not be run."""
+        return bool(self.tensors.different) or any(
+            not result.passed and not result.error for result in self.results
+        )
+
+
 @dataclass(frozen=True)
-class Report:
+class Report(Outcome):
     """The result of a run."""
 
     model: str
@@ -77,16 +97,3 @@ class Report:
     epsilon_effect: float | None  # relative L2 that torch's own epsilon adds in float64
     tensors: TensorComparison = NOT_COMPARED  # of the two sides' weights
     left_out: tuple[str, ...] = ()  # what two dumps don't both hold, in sentences
-
-    @property
-    def passed(self) -> bool:
-        """The weights are equal, every section passed, and there is one."""
-        passed = bool(self.results) and all(result.passed for result in self.results)
-        return passed and not self.tensors.different
-
-    @property
-    def different(self) -> bool:
-        """Some tensor or output differs; without one, what failed could not be run."""
-        return bool(self.tensors.different) or any(
-            not result.passed and not result.error for result in self.results
-        )

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ import numpy as np
 
 import weight_port
 from parity.comparison.weights import compare_tensors
-from parity.run import plan
-from parity.run.follower import Follower
-from parity.run.plan import Options
+from parity.run import cause, plan
+from parity.run.follower import Alive, Batch, Follower
+from parity.run.inputs import check_casts
+from parity.run.plan import Options, Section
 from parity.run.results import FRAMEWORKS, Machine, Report, SectionResult, Subject
 from parity.workers.launch import WORKERS, Worker, available_threads
 from parity.workers.outputs import load_output
+from weight_port import arch
 from weight_port.formats import safetensors
 
 # Both are on by default where a GPU has TF32; the workers set them run by run.
@@ -79,15 +81,35 @@ def tensors(subject: Subject) -> dict[str, dict[str, np.ndarray]]:
     return {side: weights[path] for side, path in subject.weights.items()}
 
 
+def follower(
+    model: str,
+    roots: Mapping[str, Path],
+    weights: cause.Weights,
+    images: np.ndarray,
+    check: Alive = lambda: None,
+    keep: bool = True,
+) -> Follower:
+    """The follower of a network of the table."""
+    sides = arch.sides(model, images.shape[-1])
+    norms = (layer.name for layer in arch.layers(model) if layer.kind == "batch_norm")
+    batches = {name: Batch(len(images) * sides[name][1] ** 2) for name in norms}
+
+    def explain(
+        section: Section, first: str, outputs: Mapping[str, cause.Outputs]
+    ) -> dict[str, Any] | None:
+        return cause.find(model, section, first, outputs, weights, images)
+
+    return Follower(roots, weights, batches, explain, check, keep)
+
+
 def compare_sections(
-    model: str, options: Options, follower: Follower, say: Say
+    model: str, sections: Sequence[Section], follower: Follower, say: Say
 ) -> Iterator[SectionResult]:
     """Every section in turn."""
-    sections = plan.sections(model, options)
     for number, section in enumerate(sections):
         later = {(other.kind, other.mode) for other in sections[number + 1 :]}
         say(f"{model}: {section.title}")
-        yield follower.section(model, section, last=(section.kind, section.mode) not in later)
+        yield follower.section(section, last=(section.kind, section.mode) not in later)
 
 
 def epsilon_effect(root: Path) -> float | None:
@@ -120,7 +142,11 @@ def run(
     machine: Machine = Machine(),  # noqa: B008
     say: Say = lambda _: None,
 ) -> Report:
-    """Run and compare. Raises WorkerError where a framework can't run at all."""
+    """Run and compare.
+
+    Raises WorkerError where a framework can't run at all, and UsageError for a precision that would
+    make a weight infinite.
+    """
     threads = available_threads()
     with tempfile.TemporaryDirectory(prefix="resnet-parity-") as name, contextlib.ExitStack() as on:
         folder = Path(name)
@@ -137,9 +163,11 @@ def run(
                     worker.result()
 
         weights = cache(lambda: tensors(subject))
+        check_casts(weights(), subject.images, options.precisions)
         compared = compare_tensors(**weights())  # first: it takes no output to tell files apart
-        follower = Follower(roots, weights, subject.images, check, keep=False)
-        results = tuple(compare_sections(subject.model, options, follower, say))
+        following = follower(subject.model, roots, weights, subject.images, check, keep=False)
+        sections = plan.sections(subject.model, options)
+        results = tuple(compare_sections(subject.model, sections, following, say))
         frameworks = {side: worker.result() for side, worker in workers.items()}
         return Report(
             model=subject.model,

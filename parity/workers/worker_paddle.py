@@ -39,7 +39,7 @@ class Session:
 
     def begin(self, run: Run) -> None:
         """Put the model into the run's precision and mode, with the file's weights."""
-        _set_switches(run)
+        set_switches(run)
         self.model.to(dtype=next(iter(self.state.values())).dtype).set_state_dict(self.state)
         if run["rounded"] is not None:
             self.model.to(dtype=_dtype(run["rounded"]))
@@ -130,7 +130,7 @@ def _dtype(precision: str) -> str:
     return DTYPES.get(precision, precision)
 
 
-def _set_switches(run: Run) -> None:
+def set_switches(run: Run) -> None:
     """float32 is float32 unless tf32 is asked for; no search among cuDNN's algorithms."""
     tf32 = run["precision"] == "tf32"
     flags = {"FLAGS_cublas_allow_tf32": tf32, "FLAGS_cudnn_allow_tf32": tf32}

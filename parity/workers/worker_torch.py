@@ -42,7 +42,7 @@ class Session:
 
     def begin(self, run: Run) -> None:
         """Put the model into the run's precision and mode, with the file's weights."""
-        _set_switches(run)
+        set_switches(run)
         self.model.to(next(iter(self.state.values())).dtype).load_state_dict(self.state)
         if run["rounded"] is not None:
             self.model.to(_dtype(run["rounded"]))
@@ -173,7 +173,7 @@ def _dtype(precision: str) -> torch.dtype:
     return DTYPES.get(precision) or getattr(torch, precision)
 
 
-def _set_switches(run: Run) -> None:
+def set_switches(run: Run) -> None:
     """float32 is float32 unless tf32 is asked for; no search among cuDNN's algorithms."""
     torch.backends.cuda.matmul.allow_tf32 = run["precision"] == "tf32"
     torch.backends.cudnn.allow_tf32 = run["precision"] == "tf32"

@@ -94,7 +94,9 @@ def _pdparams() -> dict[str, bytes]:
 # -- torch
 
 
-def _torch_tensor(key: str, shape: tuple[int, ...], strides: tuple[int, ...]) -> bytes:
+def _torch_tensor(
+    key: str, shape: tuple[int, ...], strides: tuple[int, ...], *metadata: bytes
+) -> bytes:
     identity = op.tuple_(
         op.text("storage"), op.global_("torch", "FloatStorage"), op.text(key), op.text("cpu"),
         op.integer(6), op.NONE,
@@ -107,7 +109,28 @@ def _torch_tensor(key: str, shape: tuple[int, ...], strides: tuple[int, ...]) ->
         op.integers(strides),
         op.FALSE,
         op.call(op.global_("collections", "OrderedDict")),
+        *metadata,
     )
+
+
+def _signs() -> bytes:
+    """Tensors that torch is to negate, one of them another device's, one a parameter."""
+    bits = _dict({"neg": op.TRUE, "conj": op.FALSE})
+    negated = _torch_tensor("0", (2, 3), (3, 1), bits)
+    device = op.call(
+        op.global_("torch._utils", "_rebuild_device_tensor_from_cpu_tensor"),
+        negated, op.global_("torch", "float32"), op.text("xla:0"), op.FALSE,
+    )  # fmt: skip
+    parameter = op.call(
+        op.global_("torch._utils", "_rebuild_parameter_with_state"),
+        negated, op.TRUE, op.DICT, _dict({"tag": op.integer(1)}),
+    )  # fmt: skip
+    tensors = {"w": negated, "device": device, "parameter": parameter}
+    members = {
+        "x/data.pkl": op.protocol(2) + _dict(tensors) + op.STOP,
+        "x/data/0": ARRAYS["conv.weight"].tobytes(),
+    }
+    return _zip(members)
 
 
 def _legacy() -> bytes:
@@ -138,7 +161,8 @@ def _pth() -> dict[str, bytes]:
         "x/byteorder": b"little",
         "x/data/0": ARRAYS["conv.weight"].tobytes(),
     }
-    return {"ours": _bytes(pth_writer.write, ARRAYS), "legacy": _legacy(), "views": _zip(members)}
+    return {"ours": _bytes(pth_writer.write, ARRAYS), "legacy": _legacy(), "views": _zip(members),
+            "signs": _signs()}  # fmt: skip
 
 
 # -- the others
@@ -155,6 +179,16 @@ def _npz() -> dict[str, bytes]:
 def _safetensors(keys: tuple[str, ...] = tuple(ARRAYS)) -> bytes:
     tensors = {key: ARRAYS[key] for key in keys}
     return _bytes(safetensors.write, tensors, {"format": "pt"})
+
+
+def _empty() -> bytes:
+    """Tensors of size zero between others, and a header that another writer padded."""
+    offsets = {"a": ("F32", [1], 0, 4), "z": ("I8", [0, 3], 4, 4), "b": ("F16", [2], 4, 8)}
+    header = json.dumps(
+        {k: {"dtype": d, "shape": s, "data_offsets": [a, b]} for k, (d, s, a, b) in offsets.items()}
+    ).encode()
+    header += b" " * (-len(header) % 8)
+    return struct.pack("<Q", len(header)) + header + bytes(8)
 
 
 def _joined(*parts: bytes) -> bytes:
@@ -378,7 +412,7 @@ def seeds() -> dict[str, dict[str, bytes]]:
         "pdparams": _pdparams(),
         "pth": _pth(),
         "npz": _npz(),
-        "safetensors": {"ours": _safetensors()},
+        "safetensors": {"ours": _safetensors(), "empty": _empty()},
         "sharded": {"ours": _sharded()},
         "sharded-torch": {"ours": _sharded_torch()},
         "onnx": {"every-form": _onnx()},

@@ -109,7 +109,8 @@ def test_the_wheel_alone_converts(wheel: Path, tmp_path: Path) -> None:
     show = "import importlib.metadata as m; print(m.metadata('resnet-parity'))"
     about = email.message_from_string(run(tools / "python", "-c", show, cwd=tmp_path))
     needed = [line for line in about.get_all("Requires-Dist", []) if "extra ==" not in line]
-    assert sorted(line.split(">")[0] for line in needed) == ["ml_dtypes", "numpy"]
+    always = [line for line in needed if "python_version" not in line]  # tomli, before 3.11
+    assert sorted(line.split(">")[0] for line in always) == ["ml_dtypes", "numpy"]
     assert "inspect" in run(tools / "weight-port", "--help", cwd=tmp_path)
     trained = ROOT / "assets" / "resnet20-cifar10.pdparams"
     assert "resnet20" in run(tools / "weight-port", "inspect", trained, cwd=tmp_path)

@@ -204,3 +204,21 @@ def test_another_momentum_shows_in_the_statistics(momentum: float) -> None:
     with pytest.raises(pytest.fail.Exception, match="statistics after a call in training mode"):
         assert_parity(mine.train(), theirs.train() or theirs, IMAGES)
     assert len(assert_parity(*pair(), IMAGES)) == 1
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e3])
+@pytest.mark.parametrize("centred", [True, False])
+def test_statistics_may_differ_by_their_own_rounding_alone(scale: float, centred: bool) -> None:
+    images = scale * RANDOM.standard_normal((8, 3, 9, 9))
+    images -= images.mean((0, 2, 3), keepdims=True) * centred
+    mine, theirs = torch.nn.BatchNorm2d(3), paddle.nn.BatchNorm2D(3)
+    mine.eps = theirs._epsilon = float(np.float32(1e-5))
+    inputs = images.astype(np.float32)
+    statistics = assert_parity(mine, theirs, inputs)[-1]
+    assert 0 < statistics.allowed < 2e-6  # some roundings of the values, and no chosen bound
+    assert statistics.relative_l2 <= statistics.allowed
+    theirs = paddle.nn.BatchNorm2D(3)
+    mine = torch.nn.BatchNorm2d(3)
+    theirs._mean.set_value(np.full(3, 1e-5, np.float32))  # a hundredth of the bound that was
+    with pytest.raises(pytest.fail.Exception, match="statistics after a call in training mode"):
+        assert_parity(mine, theirs, inputs if scale == 1 else inputs / np.float32(scale))

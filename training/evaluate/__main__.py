@@ -142,6 +142,8 @@ def _evaluate(args: argparse.Namespace) -> int:
     model = recognised.detection.architecture
     if line := twins.short(recognised.detection):
         terminal.progress(f"{args.weights}: {line}")
+    if recognised.others:
+        terminal.progress(f"{args.weights}: {'; '.join(recognised.notes)}")
     _check_network(args.weights, recognised.detection)
     _check_finite("tensors of", args.weights, recognised.tensors)
     how = _normalisation(args)

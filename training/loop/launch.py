@@ -47,8 +47,10 @@ def _gloo() -> dict[str, str]:
     return {"GLOO_SOCKET_IFNAME": loopback, "PADDLE_DISTRI_BACKEND": "gloo"}
 
 
-def start(framework: str, job: Mapping[str, Any]) -> int:
+def start(framework: str, job: Mapping[str, Any], python: str | None = None) -> int:
     """Run a job to its end; returns the exit status. What went wrong is on stderr.
+
+    ``python`` is the interpreter of one worker, if it is not this one.
 
     ``job["how"]`` has the fields of a ``side.How``. Several workers are started and watched by the
     framework's own launcher, which ends all of them when one fails. SIGTERM ends the job first, and
@@ -59,7 +61,7 @@ def start(framework: str, job: Mapping[str, Any]) -> int:
     with tempfile.TemporaryDirectory(prefix="resnet-parity-") as folder:
         file = Path(folder, "job.json")
         file.write_text(json.dumps(job))
-        command = [*_PYTHON, MODULES[framework], str(file)]
+        command = [python or _PYTHON[0], *_PYTHON[1:], MODULES[framework], str(file)]
         if workers > 1:
             command = _LAUNCHERS[framework](MODULES[framework], file, workers)
             more = {"PYTHONWARNINGS": "ignore", **({} if how.get("device") == "gpu" else _gloo())}

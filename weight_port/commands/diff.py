@@ -17,6 +17,7 @@ from weight_port.dialects.keys import Key
 from weight_port.errors import DialectError, one_line
 from weight_port.formats.contents import Contents
 from weight_port.formats.files import open_checkpoint
+from weight_port.storage.maps import guarded
 from weight_port.terminal import say, say_json
 
 
@@ -118,16 +119,27 @@ def _sides(a: Path, b: Path) -> tuple[Side, Side, str, list[str]]:
     return first, second, "by the files' own names", []
 
 
+@guarded()
 def run(args: argparse.Namespace) -> int:
     """Compare and print; 0 where all is the same, 1 where not. Raises WeightPortError."""
     first, second, what, notes = _sides(args.first, args.second)
     report: dict[str, Any] = {"first": str(args.first), "second": str(args.second), "as": what}
     report |= {"notes": notes, **compare(first, second)}
+    report["causes"] = [] if report["same"] else _causes(args.first, args.second)
     if args.json:
         say_json(report)
     else:
         _print(report)
     return 0 if report["same"] else 1
+
+
+def _causes(first: Path, second: Path) -> list[str]:
+    """What ``doctor`` calls that in B which is otherwise in A, each with its count of tensors."""
+    from weight_port.doctor import case, table  # where it is needed
+
+    sound, file = (open_checkpoint(path).contents for path in (first, second))
+    diagnosis = table.diagnose(case.between(file, sound))
+    return [f"{finding.name} ({len(finding.keys)})" for finding in diagnosis.findings]
 
 
 _TITLES = {
@@ -149,7 +161,8 @@ def _print(report: dict[str, Any]) -> None:
             say(f"  {title} ({len(report[part])}):")
         for key, value in report[part].items():
             say(f"    {one_line(key)}  {_detail(part, value)}")
-    say("the same" if report["same"] else "different")
+    causes = f": in B, {', '.join(report['causes'])}" if report["causes"] else ""
+    say("the same" if report["same"] else f"different{causes}")
 
 
 def _detail(part: str, value: Any) -> str:

@@ -1,4 +1,4 @@
-"""``weight-port inspect``: what a checkpoint is, without reading its numbers unless asked."""
+"""``weight-port inspect``: what a checkpoint is, and whether its numbers are sound."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from weight_port.conversion import twins
+from weight_port.conversion import numbers, twins
 from weight_port.conversion.check import check
 from weight_port.conversion.detect import Detection
 from weight_port.conversion.recognise import Recognised, recognise
 from weight_port.errors import DialectError, one_line
 from weight_port.formats.contents import Tensors
 from weight_port.formats.files import Checkpoint, open_checkpoint
+from weight_port.storage.maps import guarded
 from weight_port.terminal import say, say_json, size
 
 _OTHER = "other"
 _WIDEST = 60  # characters that a column of names is padded to: one long name widens no other line
 
 
+@guarded()
 def run(args: argparse.Namespace) -> int:
     """Print what a checkpoint is; returns the exit status. Raises WeightPortError."""
     checkpoint = open_checkpoint(args.source, args.key)
@@ -54,6 +56,7 @@ def _report(
     source: Path, checkpoint: Checkpoint, network: Recognised | None, reason: str
 ) -> dict[str, Any]:
     tensors = checkpoint.contents.tensors
+    faults = _faults(tensors, network)
     report: dict[str, Any] = {
         "file": checkpoint.where,
         "format": checkpoint.format.name,
@@ -63,6 +66,8 @@ def _report(
             str(dtype): count for dtype, count in Counter(a.dtype for a in tensors.values()).items()
         },
         "values": sum(array.size for array in tensors.values()),
+        "faults": asdict(faults),
+        "unsound": list(faults.sentences()),
         "notes": [*checkpoint.contents.notes, *(network.notes if network else ())],
         "dialect": network.detection.dialect if network else None,
         "reason": network.detection.reason if network else reason,
@@ -89,6 +94,14 @@ def _report(
     return report
 
 
+def _faults(tensors: Tensors, network: Recognised | None) -> numbers.Faults:
+    """What is wrong with the numbers of the file's tensors, and with the network's variances."""
+    if network is None:
+        return numbers.faults(tensors)
+    variances = numbers.variances(network.tensors, network.detection.keys())
+    return numbers.faults(tensors, variances)
+
+
 def _counts(network: Recognised) -> tuple[int, int]:
     """(trainable values, running statistics)."""
     entries = network.detection.keys()
@@ -112,6 +125,8 @@ def _print(report: dict[str, Any]) -> None:
     line("dtypes", ", ".join(f"{dtype} ({n})" for dtype, n in report["dtypes"].items()))
     for note in report["notes"]:
         line("note", note)
+    for sentence in report["unsound"]:
+        line("unsound", sentence)
     if report["dialect"] is None:
         line("values", f"{report['values']:,}")
         line("dialect", f"none: {report['reason']}")

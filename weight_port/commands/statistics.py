@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-_PIECE = 1 << 18  # elements
+from weight_port.conversion.numbers import pieces
 
 
 @dataclass(frozen=True)
@@ -21,17 +20,6 @@ class Figures:
     deviation: float  # of the population
     nans: int
     infinities: int
-
-
-def pieces(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-    """Arrays of one shape as flat pieces, in C order, side by side."""
-    flat = [array.reshape(-1) if array.flags.c_contiguous else None for array in arrays]
-    for start in range(0, arrays[0].size, _PIECE):
-        stop = min(start + _PIECE, arrays[0].size)
-        yield tuple(
-            part[start:stop] if part is not None else array.flat[start:stop]
-            for part, array in zip(flat, arrays, strict=True)
-        )
 
 
 def _wide(array: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ def _dialects() -> list[dict[str, Any]]:
                 "name": name,
                 "linear weight": linear,
                 "examples": [names[0], names[-1]],
+                "verified": row.verified,
                 "architectures": list(row.holds),
             }
         )

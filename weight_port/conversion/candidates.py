@@ -8,6 +8,7 @@ layers; only what is left then is built in whole.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
@@ -62,6 +63,13 @@ def best(tensors: Arrays, dialect: str | None, architecture: str | None) -> list
     return [built[place] for place in order]
 
 
+def bound(tensors: Arrays, dialect: str | None, architecture: str | None) -> float:
+    """The share of names that fit a network at most, by counts alone: 0.0 where none can."""
+    counts = _Counts.of(tensors)
+    ranks = (counts.bound(*pair) for pair in _pairs(tensors, dialect, architecture))
+    return max((-share for share, _ in ranks), default=0.0)
+
+
 def _pairs(
     tensors: Arrays, dialect: str | None, architecture: str | None
 ) -> Iterator[tuple[str, str]]:
@@ -78,7 +86,8 @@ def _is_marked(dialect: str, tensors: Arrays) -> bool:
     return any(mark in tensors for mark in marks(dialect))
 
 
-def alike(dialect: str, name: str) -> list[str]:
+@lru_cache(maxsize=4096)
+def alike(dialect: str, name: str) -> tuple[str, ...]:
     """The architectures that a dialect's names can be of, with the tensors of ``name``.
 
     Those that its library builds, and after them, where state dicts of that framework come from
@@ -88,15 +97,16 @@ def alike(dialect: str, name: str) -> list[str]:
     same = [other for other in ARCHITECTURES if library.form(ARCHITECTURES[other]) == form]
     held = [other for other in library.holds if other in same]
     strangers = [other for other in same if other not in held] if library.common else []
-    return held + strangers if held else []
+    return (*held, *strangers) if held else ()
 
 
-def unlike(dialect: str) -> list[str]:
+@lru_cache
+def unlike(dialect: str) -> tuple[str, ...]:
     """The first of the dialect's architectures for every set of keys and shapes."""
     first: dict[object, str] = {}
     for name in DIALECTS[dialect].holds:
         first.setdefault(DIALECTS[dialect].form(ARCHITECTURES[name]), name)
-    return list(first.values())
+    return tuple(first.values())
 
 
 # -- bounds

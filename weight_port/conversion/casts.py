@@ -13,6 +13,7 @@ import numpy as np
 
 from weight_port.conversion.check import is_float
 from weight_port.errors import MismatchError, shown
+from weight_port.storage.buffers import own
 
 _MOST = np.dtype(np.float64)  # what a framework's tensors can have; NumPy's longdouble is none
 
@@ -35,6 +36,7 @@ def cast(array: np.ndarray, dtype: np.dtype, name: str) -> np.ndarray:
     """
     if array.dtype == dtype:
         return array
+    array = own(array)
     with np.errstate(over="ignore", invalid="ignore"):
         narrow = array.astype(dtype)
     lost = np.isfinite(array) & ~np.isfinite(narrow)
@@ -66,6 +68,7 @@ def counter(array: np.ndarray, name: str) -> np.ndarray:
     """
     if array.dtype == np.int64:
         return array
+    array = own(array)
     if array.dtype.kind == "c" or not _whole(array):
         raise MismatchError(f"{shown(name)}: a counter must be a whole number, and is {array}")
     return array.astype(np.int64)

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from weight_port import arch
-from weight_port.conversion import casts, guard
+from weight_port.conversion import casts, guard, numbers
 from weight_port.conversion import fold as folding
 from weight_port.conversion.check import check
 from weight_port.conversion.detect import Detection, check_dialect
@@ -18,6 +18,7 @@ from weight_port.conversion.recognise import recognise
 from weight_port.conversion.rest import KEEP, check_rest, placed
 from weight_port.dialects.keys import DIALECTS, Key, extra_name, keys
 from weight_port.errors import MismatchError, PartWarning
+from weight_port.storage.buffers import own
 
 Scheme = dict[str, tuple[np.ndarray, tuple[int, ...]]]  # by Key.name: array, order of its axes
 
@@ -137,6 +138,8 @@ def convert_detected(
         for key, entry in target.items()
         if entry.role != "counter" or DIALECTS[to].writes_counters
     }
+    if fold:
+        numbers.refuse(converted, target)
     kept = guard.nearest(detection.architecture, to) is not None  # no projection was made
     return Converted(converted, detection.architecture if kept else architecture, left)
 
@@ -158,8 +161,7 @@ def _has_top(
         )
     if detection.include_top:
         return True
-    known = detection.keys(True)
-    if head := [key for key in tensors if key not in known and key.startswith(detection.head)]:
+    if head := detection.other_head(tensors):
         some = ", ".join(f"{key} {list(tensors[key].shape)}" for key in head[:4])
         raise MismatchError(
             f"its classifier is not that of {detection.architecture} in {detection.dialect}: "
@@ -200,7 +202,7 @@ def _merge_dropout(
         name = layer.parameters[0].name
         if name in scheme:
             array, order = scheme[name]
-            scheme[name] = (folding.scaled(array, share), order)
+            scheme[name] = (folding.scaled(own(array), share), order)
 
 
 def _merge_norm(
@@ -243,7 +245,18 @@ def _project(scheme: Scheme, target: Mapping[str, Key], epsilon: float) -> None:
 def _change(
     scheme: Scheme, name: str, function: Callable[..., np.ndarray], *arguments: object
 ) -> None:
-    scheme[name] = (function(scheme[name][0], *arguments), ())
+    before = scheme[name][0]
+    values = (before, *arguments)
+    copies = (own(value) if isinstance(value, np.ndarray) else value for value in values)
+    with np.errstate(all="ignore"):  # the result is looked at
+        after = function(*copies)
+    if numbers.is_finite(before) and not numbers.is_finite(after):
+        raise MismatchError(
+            f"{name}: merged with what the target has no place for, its numbers would not be "
+            f"finite in {before.dtype}: a variance below 0, or numbers too large for it; get a "
+            "sound file, or one in a wider dtype"
+        )
+    scheme[name] = (after, ())
 
 
 def _tensor(entry: Key, scheme: Scheme) -> np.ndarray:

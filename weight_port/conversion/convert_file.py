@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from weight_port.conversion import twins
+from weight_port.conversion import certificate, numbers, twins
 from weight_port.conversion.convert import Converted, convert_detected, parameter_names
 from weight_port.conversion.detect import Detection
 from weight_port.conversion.recognise import Choice, Recognised, recognise_checkpoint, without
@@ -110,6 +110,8 @@ def convert_file(
     notes = (*checkpoint.contents.notes, *network.notes, *map(str, converted.differences), *notes)
     if include_top and not detection.include_top:
         notes += ("there is no classifier in the source, and none in the result",)
+    keys = replace(detection, dialect=to).keys()
+    notes += numbers.faults(tensors, numbers.variances(converted, keys)).sentences()
     undecided = tuple(filter(None, (twins.open_to(detection, to), twins.short(detection))))
     place = (network.prefix, network.modules)
     return Ported(detection, len(tensors), counters, dropped, notes, undecided, *place)
@@ -125,6 +127,8 @@ def _about(
     """The metadata of a file that has a place for them."""
     detection = network.detection
     about = {"format": _framework(to), "dialect": to, "architecture": converted.architecture}
+    if sha256 is not None:  # a file with a place for it, of a source that is a file
+        about |= certificate.of(detection.dialect)
     if network.prefix:
         about["source_prefix"] = network.prefix
     if others := twins.names(detection):
@@ -157,8 +161,9 @@ def _write(outputs: list[Output], force: bool) -> None:
 
 def _raw(checkpoint: Checkpoint, linear_layout: str | None) -> tuple[Tensors, tuple[str, ...]]:
     contents = checkpoint.contents
+    unsound = numbers.faults(contents.tensors).sentences()
     if linear_layout is None:
-        return contents.tensors, contents.notes
+        return contents.tensors, (*contents.notes, *unsound)
     if contents.linear is None:
         raise MismatchError(
             f"{checkpoint.where}: --linear-layout needs the program (.pdmodel or .json) beside the "
@@ -168,7 +173,8 @@ def _raw(checkpoint: Checkpoint, linear_layout: str | None) -> tuple[Tensors, tu
         name: array.T if name in contents.linear else array
         for name, array in contents.tensors.items()
     }
-    return turned, (*contents.notes, f"{len(contents.linear)} linear weights transposed")
+    note = f"{len(contents.linear)} linear weights transposed"
+    return turned, (*contents.notes, note, *unsound)
 
 
 def _metadata(

@@ -75,6 +75,12 @@ def _change(library: Dialect, row: Row) -> str:
     )
 
 
+def _padding(library: Dialect, row: Row) -> str:
+    if isinstance(row, Classic) or row.cifar:
+        return ""
+    return library.padding or "a pixel on either side"
+
+
 _NO_BIAS, _EVERY_BIAS = "none", "one in every convolution"
 
 
@@ -102,6 +108,7 @@ _OTHER_MODEL = "choose a dialect that holds the network, or build the target's m
 _TRAITS = (
     _Trait("stride of a bottleneck", FUNCTION, _stride, _OTHER_MODEL),
     _Trait("pool1", FUNCTION, _pool, _OTHER_MODEL),
+    _Trait("padding of strided 3x3 windows", FUNCTION, _padding, _OTHER_MODEL),
     _Trait("shortcuts", FUNCTION, _shortcuts, _OTHER_MODEL),
     _Trait("activation", FUNCTION, lambda _, row: row.activation, _OTHER_MODEL),
     _Trait("local response normalisation", FUNCTION, _local_norm, _OTHER_MODEL),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from weight_port.conversion import candidates
 from weight_port.conversion.check import check
-from weight_port.conversion.detect import Detection, detect
+from weight_port.conversion.detect import ENOUGH, Detection, detect
+from weight_port.conversion.strangers import Unrecognised
 from weight_port.dialects.keys import COUNTER
 from weight_port.errors import DialectError, MismatchError
 from weight_port.formats.contents import Tensors
@@ -53,33 +55,45 @@ def find(
     parts: list[Part] = []
     errors: list[DialectError] = []
     for place in places(tensors):
+        own, beside = _split(place, tensors)
+        if candidates.bound(own, dialect, architecture) < ENOUGH:
+            continue
         try:
-            part = _part(place, tensors, dialect, architecture)
+            part = _part(place.prefix, own, beside, dialect, architecture)
             # Cut by another dialect's modules, a network has lost its classifier.
             if modules(part.detection.dialect, part.detection.architecture) == place.modules:
                 parts.append(part)
         except DialectError as error:
             error.args = (f"{_where(place.prefix, ' ')}{error}",)
+            if isinstance(error, Unrecognised):  # of all names, not of the few behind a prefix
+                error.share *= len(place.names) / len(tensors)
             errors.append(error)
     parts = list(_unlike(parts))
     whole = [part for part in parts if part.complete]
     return [part if alone else _with_strangers(part, whole, tensors) for part in parts], errors
 
 
-def _part(place: Place, tensors: Tensors, dialect: str | None, architecture: str | None) -> Part:
-    """The network at a place; raises DialectError where there is none."""
-    short = {name[len(place.prefix) :]: name for name in place.names}
-    own = {name: tensors[full] for name, full in short.items() if place.modules.hold(name)}
+def _split(place: Place, tensors: Tensors) -> tuple[Tensors, tuple[str, ...]]:
+    """The tensors behind a prefix in a network's modules, and the file's names of the others."""
+    begin = len(place.prefix)  # in the file's order, which the place's names have not
+    names = [name for name in tensors if name.startswith(place.prefix)]
+    own = [name for name in names if place.modules.hold(name[begin:])]
+    inside = set(own)
+    beside = tuple(name for name in names if name not in inside)
+    return {name[begin:]: tensors[name] for name in own}, beside
+
+
+def _part(
+    prefix: str,
+    own: Tensors,
+    beside: tuple[str, ...],
+    dialect: str | None,
+    architecture: str | None,
+) -> Part:
+    """The network behind a prefix; raises DialectError where there is none."""
     detection = detect(own, dialect, architecture)
     own, needless = without_needless(own, detection)
-    return Part(
-        place.prefix,
-        detection,
-        own,
-        is_complete(own, detection),
-        tuple(full for name, full in short.items() if not place.modules.hold(name)),
-        needless,
-    )
+    return Part(prefix, detection, own, is_complete(own, detection), beside, needless)
 
 
 def without_needless(tensors: Tensors, detection: Detection) -> tuple[Tensors, int]:

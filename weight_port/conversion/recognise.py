@@ -13,13 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from weight_port.conversion import networks
-from weight_port.conversion.detect import Detection, detect
+from weight_port.conversion.detect import Detection, check_question, detect
 from weight_port.conversion.networks import Part
 from weight_port.dialects.keys import COUNTER
 from weight_port.errors import DialectError, MismatchError
 from weight_port.formats.contents import Contents, Tensors
 from weight_port.formats.files import Checkpoint, open_checkpoint
 from weight_port.parts import others, wrappers
+
+_BY_CHANCE = 0.1  # share of a file's names
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ def _recognise(
     contents: Contents, dialect: str | None, architecture: str | None, choice: Choice
 ) -> Recognised:
     """As ``recognise``, of what a file holds."""
+    check_question(dialect, architecture)
     nearest: list[tuple[Part, tuple[str, ...], Tensors]] = []
     errors: list[DialectError] = []
     for tensors, notes in _views(contents, choice.drop):
@@ -144,9 +147,15 @@ def _recognise(
             return _recognised(chosen, parts, notes, contents, tensors)
         nearest += [(part, notes, tensors) for part in parts]
     if not nearest:
-        raise max(errors, key=lambda error: getattr(error, "share", 1.0))
+        raise max(errors, key=_weight)
     part, notes, tensors = max(nearest, key=lambda item: networks.fit(item[0]))
     return _recognised(part, (), notes, contents, tensors)
+
+
+def _weight(error: DialectError) -> float:
+    """How much of the names an error explains; a few of them, which fit by chance, are nothing."""
+    share: float = getattr(error, "share", 1.0)
+    return share if share >= _BY_CHANCE else 0.0
 
 
 def _parts(
@@ -202,6 +211,8 @@ def _recognised(
         )
     elif part.prefix:
         said.append(f"prefix {part.prefix!r} taken off every name")
+    if not detection.include_top and (head := detection.other_head(part.tensors)):
+        said.append(f"its classifier is of another form: {', '.join(head[:4])}")
     said += [f"another network: {other}; --prefix {other.prefix} takes it" for other in rest]
     return Recognised(detection, part.tensors, tuple(said), contents, part.prefix, beside, rest)
 

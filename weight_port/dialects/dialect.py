@@ -123,6 +123,7 @@ class Dialect:
     # Networks that the library's model holds once a line of code has changed it -> that line.
     changed: Mapping[str, str] = field(default_factory=dict)
     # Not visible in a state dict; "" where the library leaves it to the weights.
+    padding: str = ""  # where a 3x3 window strides, if it isn't a pixel on either side
     epsilon: float = 1e-5  # of every batch norm
     channels: str = ""
     normalisation: str = ""

@@ -42,6 +42,10 @@ def _bottlenecks(row: Row) -> bool:
     return row.cifar or (row.groups, row.width_per_group) != (1, 64)
 
 
+def _bottleneck(row: Row) -> bool:
+    return isinstance(row, Architecture) and row.bottleneck and not row.cifar
+
+
 def _vd(row: Row) -> bool:
     return isinstance(row, Architecture) and row.vd
 
@@ -66,7 +70,11 @@ _TORCH = ("torchvision", "timm", "mmpretrain", "detectron2", "pytorch_impl")
 # torchvision/models/resnet.py (replace_stride_with_dilation), timm/models/resnet.py (output_stride,
 # aa_layer), ppcls/arch/backbone/legendary_models/resnet.py and resnet_vc.py,
 # ppcls/arch/backbone/variant_models/resnet_variant.py, paddleseg/models/backbones/resnet_vd.py,
-# ppdet/modeling/backbones/resnet.py, ppocr/modeling/backbones/rec_resnet_vd.py.
+# ppdet/modeling/backbones/resnet.py, ppocr/modeling/backbones/rec_resnet_vd.py,
+# paddlevideo/modeling/backbones/resnet_tsm.py and resnet_tweaks_tsm.py (TSM's own ops/
+# temporal_shift.py wraps a module, which changes its names), github.com/facebookresearch/
+# fb.resnet.torch models/resnet.lua, detr models/backbone.py, github.com/huyvnphan/PyTorch_CIFAR10
+# cifar10_models/resnet.py.
 LOOKALIKES = (
     Lookalike(
         "dilated",
@@ -101,27 +109,29 @@ LOOKALIKES = (
     ),
     Lookalike(
         "shifted in time",
-        "blocks shift channels between the frames of a video: TSM, PaddleVideo's ResNetTSM",
-        _staged,
-        _VISION,
+        "blocks shift channels between the frames of a video: PaddleVideo's ResNetTSM and, with "
+        "leaky ReLUs besides, its ResNetTweaksTSM",
+        _bottleneck,
+        ("paddleclas-2.0", "paddleclas-2.0-vd"),
     ),
     Lookalike(
         "frozen batch norms",
         "the same in evaluation, but statistics stay as they are in training, and some have no "
-        "epsilon: FrozenBatchNorm2d of detectors",
+        "epsilon: FrozenBatchNorm2d of detectors; maskrcnn-benchmark's in training",
         _staged,
         _TORCH,
         uncounted=True,
     ),
     Lookalike(
         "another option A",
-        "a shortcut that strides averages pixels instead of leaving them out, or adds its channels "
-        "of zeros on one side alone: fb.resnet.torch, and many after it",
+        "a shortcut that strides adds its channels of zeros after its own, not on either side: "
+        "fb.resnet.torch, whose average pool is of one pixel, and many after it",
         _padded,
     ),
     Lookalike(
         "a smaller map",
-        "a stride or a max-pool in or after the 3x3 stem: networks for images of 64 pixels",
+        "a stride or a max-pool in or after the 3x3 stem: PyTorch_CIFAR10, and networks for images "
+        "of 64 pixels",
         _small,
     ),
     Lookalike(

@@ -53,7 +53,7 @@ ROWS = (
          *(name for name in groups.PROJECTED if not RESNETS[name].deep)),
         orders=OUT_IN, classic=classic_names.torchvision, changed=_PROJECTED,
         channels="RGB", normalisation=UNIT,
-        verified="torchvision 0.29.1: keys of all, ten networks bit for bit",
+        verified="torchvision 0.29.1: keys of all, ten bit for bit; 18 and a projection",
     ),
     # timm/models/resnet.py: torchvision's names, and the c and d families = vc and vd
     Dialect(
@@ -62,7 +62,7 @@ ROWS = (
          *groups.PROJECTED),
         Deep(_TIMM_STEM, DOWN_POOLED, DOWN_POOLED), OUT_IN, changed=_PROJECTED,
         channels="RGB", normalisation=UNIT,
-        verified="timm 1.0.31: keys of all, thirteen networks bit for bit",
+        verified="timm 1.0.31: keys of all, thirteen bit for bit",
     ),
     # transformers/models/resnet/modeling_resnet.py; downsample_in_bottleneck is our v1
     Dialect(
@@ -90,7 +90,8 @@ ROWS = (
         groups.up_to((*groups.VD_CLAS, *groups.CLAS, *groups.V1, *groups.VC_BOTTLENECKS), 101),
         Deep(_stem("conv1.", norm="norm"), _PRES_SHORT, _PRES_POOLED), OUT_IN,
         writes_counters=False, channels="RGB",
-        verified="RT-DETR's presnet.py, run: keys of all, eight networks bit for bit",
+        verified="RT-DETR's presnet.py, run: keys and outputs of eight, resnet50_vd bit for bit, "
+        "the others, frozen, within 3e-7",
     ),
     # mmpretrain/models/backbones/resnet.py, resnext.py; style "caffe" is our v1
     Dialect(
@@ -98,6 +99,7 @@ ROWS = (
         "head.fc", (*groups.STANDARD, *groups.NEXT, *groups.VD, *groups.VC, *groups.V1),
         Deep(_stem("backbone.stem.", "0 1 2"), _MM_DOWN, _MM_POOLED), OUT_IN,
         channels="RGB", normalisation=UNIT,
+        verified="its resnet.py and resnext.py, run: keys and outputs of eight, bit for bit",
     ),
     # mmseg/models/backbones/resnet.py, mmdet's of the same name: ResNetV1c and ResNetV1d, whose
     # first block has a pool of one pixel. With a plain stem the names are torchvision's.
@@ -106,6 +108,7 @@ ROWS = (
         Deep((("stem.0", "stem.1"), ("stem.3", "stem.4"), ("stem.6", "stem.7")), DOWN_POOLED,
              DOWN_POOLED), OUT_IN,
         channels="RGB", normalisation=UNIT,
+        verified="its resnet.py (0.16), run: keys and outputs of five, bit for bit",
     ),
     # detectron2/modeling/backbone/resnet.py; RESNETS.STRIDE_IN_1X1 is on unless switched off.
     # A FrozenBatchNorm2d refuses the counter, and BatchNorm2d does without.
@@ -114,6 +117,7 @@ ROWS = (
         (*groups.V1, *groups.STANDARD, *groups.NEXT, *groups.WIDE), orders=OUT_IN,
         writes_counters=False,
         channels="BGR", normalisation="in [0, 255], less (103.53, 116.28, 123.675)",
+        verified="its resnet.py, run: keys and outputs of four, bit for bit",
     ),
     # github.com/kuangliu/pytorch-cifar models/resnet.py, and akamaster/pytorch_resnet_cifar10
     # resnet.py, which normalise by other means

@@ -9,6 +9,7 @@ from pathlib import Path
 from weight_port.errors import FormatError, shown
 from weight_port.formats import damage, table
 from weight_port.formats.table import SUFFIXES, Format
+from weight_port.storage.copies import copied
 from weight_port.storage.maps import map_bytes
 from weight_port.storage.sources import File, Folder, disk_file, disk_folder
 from weight_port.storage.tars import folders_of, is_tar
@@ -33,7 +34,7 @@ def file_format(file: File) -> Format:
     Of the kinds of pickles each may have another's name: people save Paddle's as ``.pth``, torch's
     as ``.pkl``.
     """
-    head = bytes(file.load()[: table.HEAD])
+    head = bytes(copied(file.load()[: table.HEAD]))
     content, named = table.by_content(head, file.name), table.by_name(file.name)
     if content is None:
         unknown = f"its first bytes are those of none of {', '.join(SUFFIXES)}; get it again"

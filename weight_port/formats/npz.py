@@ -18,6 +18,7 @@ from weight_port.errors import DAMAGE, DestinationError, FormatError
 from weight_port.formats.contents import Contents
 from weight_port.storage import zips
 from weight_port.storage.buffers import BFLOAT16, dtype_called, raw_bytes, view
+from weight_port.storage.copies import copied
 from weight_port.storage.sources import File
 
 SUFFIX = ".npy"
@@ -48,16 +49,17 @@ def read(file: File) -> Contents:
 
 
 def _array(raw: memoryview) -> np.ndarray:
-    if bytes(raw[:6]) != b"\x93NUMPY":
+    head = copied(raw[: 12 + _MAX_HEADER])
+    if bytes(head[:6]) != b"\x93NUMPY":
         raise ValueError("not NumPy's array format")
-    version = raw[6], raw[7]
+    version = head[6], head[7]
     if version not in _LENGTHS:
         raise ValueError(f"version {version[0]}.{version[1]} of the format; 1.0 to 3.0 are read")
     start = 8 + struct.calcsize(_LENGTHS[version])
-    (length,) = struct.unpack(_LENGTHS[version], raw[8:start])
+    (length,) = struct.unpack(_LENGTHS[version], head[8:start])
     if length > min(_MAX_HEADER, len(raw) - start):
         raise ValueError(f"a header of {length} bytes: truncated or damaged")
-    match = _HEADER.fullmatch(bytes(raw[start : start + length]).decode("latin1"))
+    match = _HEADER.fullmatch(bytes(head[start : start + length]).decode("latin1"))
     if match is None:
         raise ValueError("an array of other than numbers (Python objects, say): refused")
     kind, size_text, fortran, *shape = match.groups()

@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -28,6 +28,8 @@ from weight_port.storage.buffers import (
     raw_bytes,
     view,
 )
+from weight_port.storage.copies import Nearby
+from weight_port.storage.disk import Whole
 from weight_port.storage.protobuf import encode_varint, varint
 from weight_port.storage.sources import Folder
 
@@ -50,11 +52,12 @@ _MOST_LEVELS = 32  # of sequences in one another, "level of detail": weights hav
 _CODES = {dtype: code for code, dtype in DTYPES.items()}
 
 
-class _Cursor:
+class _Cursor(Nearby):
     """Reads a record's fields; every length is checked against the bytes that are there."""
 
     def __init__(self, data: memoryview, where: str, position: int) -> None:
-        self.data, self.where, self.position = data, where, position
+        super().__init__(data, position)
+        self.where = where
 
     def take(self, count: int, what: str) -> memoryview:
         end = self.position + count
@@ -68,8 +71,17 @@ class _Cursor:
         self.position = end
         return taken
 
+    def copy(self, count: int, what: str) -> memoryview:
+        """The next ``count`` bytes, to be looked at."""
+        start = self.position
+        self.take(count, what)  # which says so where they are fewer
+        self.position, end = start, self.position
+        near = self.near(count)
+        self.position = end
+        return near
+
     def number(self, layout: str, what: str) -> int:
-        value: int = struct.unpack(layout, self.take(struct.calcsize(layout), what))[0]
+        value: int = struct.unpack(layout, self.copy(struct.calcsize(layout), what))[0]
         return value
 
     def version(self, what: str) -> None:
@@ -109,7 +121,7 @@ def read_record(data: memoryview, where: str, position: int = 0) -> tuple[np.nda
     for _ in range(levels):
         cursor.take(cursor.number("<Q", "a LoD level's length"), "a LoD level")
     cursor.version("tensor version")
-    desc = cursor.take(cursor.number("<i", "the description's length"), "the description")
+    desc = cursor.copy(cursor.number("<i", "the description's length"), "the description")
     try:
         code, dims = _parse_desc(desc)
     except ValueError as error:
@@ -160,5 +172,5 @@ def write(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
     for name, array in tensors.items():
         if name in ("", ".", "..") or "/" in name or "\0" in name:
             raise DestinationError(f"{name!r} can't be the name of a variable file")
-        with open(path / name, "wb") as stream:
-            write_record(stream, array, name)
+        with open(path / name, "wb", buffering=0) as stream:
+            write_record(cast(BinaryIO, Whole(stream)), array, name)

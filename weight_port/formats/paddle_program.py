@@ -15,6 +15,7 @@ from typing import Any
 from weight_port.errors import DAMAGE, FormatError
 from weight_port.storage import json_data, protobuf
 from weight_port.storage.buffers import MAX_DIMENSIONS
+from weight_port.storage.copies import copied
 from weight_port.storage.protobuf import Budget
 
 Shape = tuple[int, ...]
@@ -71,9 +72,9 @@ def read_program(data: memoryview, where: str, weights: int = 0) -> Program:
     ``weights`` is the size of the file that it belongs to: the two may take memory together.
     """
     try:
-        if bytes(data[:1]) == b"{":
+        if bytes(copied(data[:1])) == b"{":
             return _read_pir(json_data.load(data, len(data) + weights))
-        return _read_desc(data)
+        return _read_desc(copied(data))
     except DAMAGE as error:
         raise FormatError(f"{where}: not a Paddle program: {error!r:.200}") from None
 

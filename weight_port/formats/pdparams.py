@@ -80,7 +80,7 @@ def read(file: File, key: str | None = None) -> Contents:
     try:
         collected.collect(value, "")
     except DAMAGE as error:
-        raise FormatError(f"{file.where}: damaged {SLICES} table: {error}") from None
+        raise FormatError(f"{file.where}: {error}") from None
     tensors, others = collected.tensors, collected.others
     if not tensors:
         some = ", ".join(other[:80] for other in others[:8]) or "nothing"
@@ -122,16 +122,23 @@ class _Found:
             raise ValueError(f"the dict {shown(prefix)} stands in two places")
         self.seen.add(id(value))
         tensors: dict[str, np.ndarray] = {}
+        names: set[str] = set()
         slices = value.pop(SLICES, {})
         for key, item in value.items():
-            array = _array(item)
+            name, array = f"{prefix}{key}", _array(item)
+            if name in names:
+                raise ValueError(f"{shown(name)} is there twice, as text and as a number")
+            names.add(name)
             if array is not None:
-                tensors.setdefault(f"{prefix}{key}", array)
+                tensors[name] = array
             elif isinstance(item, dict) and item and key != NAME_TABLE:
-                self.collect(item, f"{prefix}{key}/")
+                self.collect(item, f"{name}/")
             else:
-                self.others.append(states.named(f"{prefix}{key}", item))
-        self._join(tensors, slices, prefix)
+                self.others.append(states.named(name, item))
+        try:
+            self._join(tensors, slices, prefix)
+        except DAMAGE as error:
+            raise ValueError(f"damaged {SLICES} table: {error}") from None
         if clash := self.tensors.keys() & tensors.keys():
             raise ValueError(f"two tensors are called {shown(min(clash))}")
         self.tensors.update(tensors)
@@ -147,6 +154,8 @@ class _Found:
             self.left -= sum(part.nbytes for part in parts)
             if self.left < 0:
                 raise ValueError("its slices take more bytes than the file has")
+            if f"{prefix}{key}" in tensors:
+                raise ValueError(f"{shown(key)} is there whole, too")
             tensors[f"{prefix}{key}"] = np.concatenate(parts).reshape(entry["OriginShape"])
 
 

@@ -16,129 +16,27 @@ import numpy as np
 
 from weight_port.errors import DAMAGE, FormatError, shown
 from weight_port.formats.contents import Contents, check_total
+from weight_port.formats.pth_tensors import (
+    GLOBALS,
+    Storage,
+    identified,
+    is_tensor,
+    same,
+    tensor_of,
+    values_of,
+    view_of,
+)
 from weight_port.formats.states import choose, left_out
 from weight_port.pickles import modules
-from weight_port.pickles.arrays import NUMPY_GLOBALS, PendingArray
 from weight_port.pickles.reader import Reader, left_out_note
-from weight_port.pickles.values import Global, Pending, kind_of
+from weight_port.pickles.values import kind_of
 from weight_port.storage import zips
-from weight_port.storage.buffers import BFLOAT16, MAX_DIMENSIONS, dtype_called
+from weight_port.storage.copies import copied
 from weight_port.storage.scratch import Scratch
 from weight_port.storage.sources import File, Folder, disk_folder
 
-STORAGES = {
-    "FloatStorage": "float32",
-    "DoubleStorage": "float64",
-    "HalfStorage": "float16",
-    "BFloat16Storage": BFLOAT16,
-    "LongStorage": "int64",
-    "IntStorage": "int32",
-    "ShortStorage": "int16",
-    "CharStorage": "int8",
-    "ByteStorage": "uint8",
-    "BoolStorage": "bool",
-    "ComplexFloatStorage": "complex64",
-    "ComplexDoubleStorage": "complex128",
-}
-_BYTES = "UntypedStorage"  # of tensors that bring their dtype: there is no storage type for it
-# Of those dtypes, the ones that NumPy has too.
-DTYPES = ("uint16", "uint32", "uint64")
-_STORED = {**STORAGES, _BYTES: "uint8"}  # every storage's elements, by the name of its type
 _CONSTANTS = "constants"  # of TorchScript's code, which calls them CONSTANTS.c0, .c1 …
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-
-
-class _Storage:
-    """A storage whose bytes may come later, as in the legacy format."""
-
-    def __init__(self, dtype: np.dtype, count: int) -> None:
-        self.dtype, self.count = dtype, count
-        self.raw: memoryview | bytes = b""
-
-
-class _Tensor:
-    """A view into a storage: offset, shape and strides, in elements."""
-
-    __slots__ = ("offset", "shape", "storage", "stride")
-
-    def __init__(self, storage: Any, offset: int, shape: Any, stride: Any, *_: Any) -> None:
-        if not isinstance(storage, _Storage) or len(shape) != len(stride):
-            raise ValueError("tensor without a storage")
-        if len(shape) > MAX_DIMENSIONS:
-            raise ValueError(f"a shape of {len(shape)} dimensions")
-        # Copies: a list could still grow by what nobody looks at.
-        shape, stride = tuple(shape), tuple(stride)
-        numbers = (offset, *shape, *stride)
-        if any(not isinstance(number, int) or number < 0 for number in numbers):
-            raise ValueError("negative offset, size or stride")
-        self.storage, self.offset, self.shape, self.stride = storage, offset, shape, stride
-
-    def array(self) -> np.ndarray:
-        """The tensor as a view; raises ValueError where it would reach past its storage."""
-        dtype, raw = self.storage.dtype, self.storage.raw
-        if 0 in self.shape:
-            return np.empty(self.shape, dtype)
-        steps = zip(self.shape, self.stride, strict=True)
-        last = self.offset + sum((size - 1) * stride for size, stride in steps)
-        if last >= len(raw) // dtype.itemsize:
-            raise ValueError(f"element {last} of a storage of {len(raw) // dtype.itemsize}")
-        strides = [stride * dtype.itemsize for stride in self.stride]
-        return np.ndarray(self.shape, dtype, raw, self.offset * dtype.itemsize, strides)
-
-
-def _parameter(data: Any, *_: Any) -> Any:
-    return data
-
-
-class _Variable(Pending):
-    """A Parameter or Variable of torch 0.3 and before; its state says what is no number."""
-
-    __slots__ = ("data",)
-
-    def __init__(self, data: Any = None, *_: Any) -> None:
-        self.data = data
-
-    def set_state(self, state: Any) -> None:
-        """Hooks and flags: nothing we need."""
-
-
-def _typed_tensor(
-    storage: Any, offset: int, shape: Any, stride: Any, grad: Any, hooks: Any, dtype: Any, *_: Any
-) -> _Tensor:
-    """``_rebuild_tensor_v3``: a tensor over bytes."""
-    if (
-        not isinstance(dtype, Global)
-        or dtype.name not in DTYPES
-        or not isinstance(storage, _Storage)
-    ):
-        raise ValueError("a tensor of a dtype that is not read; save it as float32")
-    kind = dtype_called(dtype.name)
-    typed = _Storage(kind, storage.count // kind.itemsize)
-    typed.raw = storage.raw
-    return _Tensor(typed, offset, shape, stride)
-
-
-def _tensor_of_type(rebuild: Any, kind: Any, arguments: Any, *_: Any) -> Any:
-    """``_rebuild_from_type_v2``: a tensor with attributes, or of a class of its own."""
-    if not callable(rebuild) or not isinstance(arguments, tuple):
-        raise ValueError("a tensor of a kind that is not read; save a plain state dict")
-    return rebuild(*arguments)
-
-
-GLOBALS: dict[tuple[str, str], Any] = {
-    **NUMPY_GLOBALS,
-    ("torch._utils", "_rebuild_tensor_v2"): _Tensor,
-    ("torch._utils", "_rebuild_tensor"): _Tensor,  # of torch 0.3 and before
-    ("torch._utils", "_rebuild_tensor_v3"): _typed_tensor,
-    ("torch._utils", "_rebuild_parameter"): _parameter,
-    ("torch._utils", "_rebuild_parameter_with_state"): _parameter,
-    ("torch._tensor", "_rebuild_from_type_v2"): _tensor_of_type,
-    ("torch.nn.parameter", "Parameter"): _Variable,
-    ("torch.autograd.variable", "Variable"): _Variable,
-    ("torch.storage", _BYTES): Global(_BYTES),
-    **{("torch", name): Global(name) for name in DTYPES},
-    **{("torch", name): Global(name) for name in STORAGES},
-}
 
 
 class Pickled(NamedTuple):
@@ -148,18 +46,6 @@ class Pickled(NamedTuple):
     left_out: tuple[str, ...]
     size: int  # bytes
     notes: tuple[str, ...] = ()
-
-
-def _storage(identity: Any) -> tuple[str, _Storage]:
-    """(key, storage) of torch's persistent id ('storage', type, key, location, count, view)."""
-    kind, storage_type, key, _, count, *window = identity
-    if any(part is not None for part in window):  # torch 0.3 and before
-        raise ValueError("a storage that is a part of another; save it again with a newer torch")
-    if kind != "storage" or not isinstance(storage_type, Global) or not isinstance(key, str):
-        raise ValueError("persistent id is no storage")
-    if not isinstance(count, int) or count < 0:
-        raise ValueError(f"storage of {shown(count)} elements")
-    return key, _Storage(dtype_called(_STORED[storage_type.name]), count)
 
 
 def _read_zip(where: str, data: memoryview) -> Pickled:
@@ -189,7 +75,7 @@ def _read_zip(where: str, data: memoryview) -> Pickled:
 def _with_constants(pickled: Pickled, constants: Pickled) -> Pickled:
     """A TorchScript module, or, where it was frozen and has no tensors, those of its code."""
     value, _ = modules.opened(pickled.value)
-    frozen = isinstance(value, dict) and not any(map(_is_tensor, value.values()))
+    frozen = isinstance(value, dict) and not any(map(is_tensor, value.values()))
     if not frozen or not isinstance(constants.value, tuple):
         return pickled
     tensors = {f"CONSTANTS.c{n}": item for n, item in enumerate(constants.value)}
@@ -217,30 +103,30 @@ def _read_archive(
 
     The value ``name`` is a pickle, and a folder of the storages in it.
     """
-    if has_order and bytes(part("byteorder")[:7]) != b"little":
+    if has_order and bytes(copied(part("byteorder")[:7])) != b"little":
         raise FormatError(f"{where}: written on a big-endian machine; save it again elsewhere")
-    storages: dict[str, _Storage] = {}
+    storages: dict[str, Storage] = {}
 
-    def persistent(identity: Any) -> _Storage:
-        key, storage = _storage(identity)
+    def persistent(identity: Any) -> Storage:
+        key, storage = identified(identity)
         if key not in storages:
             # Of no elements there may be no bytes: an empty file can't be mapped.
-            storage.raw = part(f"{name}/{key}") if storage.count else b""
+            storage.fill(part(f"{name}/{key}") if storage.count else b"")
             storages[key] = storage
-        return storages[key]
+        return same(storages[key], storage)
 
     reader = Reader(part(f"{name}.pkl"), GLOBALS, where, persistent, size=size)
     return Pickled(reader.read(), tuple(reader.left_out), size)
 
 
 def _read_legacy(where: str, data: memoryview) -> Pickled:
-    storages: dict[str, _Storage] = {}
+    storages: dict[str, Storage] = {}
 
     def persistent(identity: Any) -> Any:
         if isinstance(identity, tuple) and len(identity) == 4 and identity[0] == "module":
             return identity[1]  # a class with its file and source, which nobody reads
-        key, storage = _storage(identity)
-        return storages.setdefault(key, storage)
+        key, storage = identified(identity)
+        return same(storages.setdefault(key, storage), storage)
 
     values: list[Any] = []
     left_out: dict[str, None] = {}
@@ -256,28 +142,13 @@ def _read_legacy(where: str, data: memoryview) -> Pickled:
         if not isinstance(key, str):  # hashing a tuple nested a million deep would never end well
             raise ValueError("a storage's key is no text")
         storage = storages[key]
-        (count,) = struct.unpack("<q", data[position : position + 8])
+        (count,) = struct.unpack("<q", copied(data[position : position + 8]))
         size = count * storage.dtype.itemsize
         if count != storage.count or position + 8 + size > len(data):
             raise FormatError(f"{where}: truncated or damaged storage {shown(key)}; get it again")
-        storage.raw = data[position + 8 : position + 8 + size]
+        storage.fill(data[position + 8 : position + 8 + size])
         position += 8 + size
     return Pickled(values[3], tuple(left_out), len(data))
-
-
-def _is_tensor(item: Any) -> bool:
-    if isinstance(item, _Variable):
-        return isinstance(item.data, _Tensor)
-    return isinstance(item, _Tensor) or (isinstance(item, PendingArray) and item.array is not None)
-
-
-def _array(item: Any) -> np.ndarray | None:
-    """The array behind a value, None where it is no tensor."""
-    if isinstance(item, _Variable):
-        item = item.data
-    if isinstance(item, _Tensor):
-        return item.array()
-    return item.array if isinstance(item, PendingArray) else None
 
 
 def read(source: File | Folder, key: str | None = None) -> Contents:
@@ -292,7 +163,7 @@ def read(source: File | Folder, key: str | None = None) -> Contents:
         if isinstance(source, Folder):
             return _contents(where, _read_folder(source), key)
         data = source.load()
-        load = _read_zip if bytes(data[:2]) == b"PK" else _read_legacy
+        load = _read_zip if bytes(copied(data[:2])) == b"PK" else _read_legacy
         return _contents(where, load(where, data), key)
     except DAMAGE as error:
         raise FormatError(f"{where}: damaged torch checkpoint: {error!r:.200}") from None
@@ -301,11 +172,11 @@ def read(source: File | Folder, key: str | None = None) -> Contents:
 def _contents(where: str, pickled: Pickled, key: str | None) -> Contents:
     value, whole = modules.opened(pickled.value)
     try:
-        state, notes = choose(value, _is_tensor, key)
+        state, notes = choose(value, is_tensor, key)
     except FormatError as error:
         raise FormatError(f"{where}: {error}") from None
     tensors = _tensors(where, state, pickled.size)
-    others = (*left_out(state, _is_tensor), *left_out_note(pickled.left_out))
+    others = (*left_out(state, is_tensor), *left_out_note(pickled.left_out))
     return Contents(tensors, (*pickled.notes, *whole, *notes, *others))
 
 
@@ -313,19 +184,21 @@ def _tensors(where: str, state: Any, size: int) -> dict[str, np.ndarray]:
     """The arrays of a state dict out of a file of ``size`` bytes."""
     if not isinstance(state, dict):
         raise FormatError(f"{where}: holds a {kind_of(state)}, not tensors by name")
-    arrays = {str(key): _array(item) for key, item in state.items()}
-    if len(arrays) != len(state):
+    items = {str(key): tensor_of(item) for key, item in state.items()}
+    if len(items) != len(state):
         raise FormatError(f"{where}: two tensors have one name, once as text and once as a number")
-    tensors = {key: array for key, array in arrays.items() if array is not None}
+    tensors = {key: tensor for key, tensor in items.items() if tensor is not None}
     if not tensors:
-        some = ", ".join(key[:60] for key in list(arrays)[:8]) or "nothing"
+        some = ", ".join(key[:60] for key in list(items)[:8]) or "nothing"
         dicts = any(isinstance(item, dict) for item in state.values())
         way_out = "; if one leads to tensors, name it with --key (key=…)" if dicts else ""
         raise FormatError(f"{where}: no tensors found; its keys: {some}{way_out}")
-    for key, array in tensors.items():
+    views = {key: view_of(tensor) for key, tensor in tensors.items()}
+    for key, array in views.items():
         if array.nbytes > size:  # strides of 0 can make any size out of one number
             raise FormatError(
                 f"{where}: {shown(key)} takes {array.nbytes} bytes of a file of {size}"
             )
-    check_total(tensors, size, where)
-    return tensors
+    check_total(views, size, where)
+    # Only now: what is to be negated takes memory.
+    return {key: values_of(tensors[key], array) for key, array in views.items()}

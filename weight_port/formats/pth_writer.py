@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from weight_port.errors import DestinationError
-from weight_port.formats.pth import STORAGES
+from weight_port.formats.pth_tensors import STORAGES
 from weight_port.pickles import writer as op
 from weight_port.storage import zips
 from weight_port.storage.buffers import dtype_name, raw_bytes

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from weight_port.errors import DAMAGE, FormatError, shown
 from weight_port.storage import json_data
 from weight_port.storage.buffers import BFLOAT16, byte_count, dtype_called
+from weight_port.storage.copies import copied
 
 DTYPES = {
     "F64": "float64",
@@ -79,7 +80,7 @@ def _document(where: str, data: memoryview) -> tuple[dict[str, Any], int]:
     """(the header's JSON object, where the data starts)."""
     if len(data) < 8:
         raise FormatError(f"{where}: {len(data)} bytes are no safetensors file; get it again")
-    (length,) = struct.unpack("<Q", data[:8])
+    (length,) = struct.unpack("<Q", copied(data[:8]))
     if length > min(len(data) - 8, _MAX_HEADER):
         raise FormatError(
             f"{where}: its header would take {length} bytes of {len(data)}: truncated, or not a "
@@ -100,7 +101,7 @@ def _document(where: str, data: memoryview) -> tuple[dict[str, Any], int]:
 
 
 def _parse(text: memoryview, size: int) -> Any:
-    if bytes(text[:3]) == _BOM:
+    if bytes(copied(text[:3])) == _BOM:
         raise ValueError("a byte-order mark")
     document = json_data.load(
         text,
@@ -111,7 +112,7 @@ def _parse(text: memoryview, size: int) -> Any:
         parse_constant=_constant,
     )
     _check_depth(document, _DEEPEST)
-    if b"\\u" in bytes(text):  # Python takes half of a surrogate pair, which no UTF-8 has
+    if b"\\u" in bytes(copied(text)):  # Python takes half of a surrogate pair, which no UTF-8 has
         json.dumps(document, ensure_ascii=False).encode("utf-8")
     return document
 

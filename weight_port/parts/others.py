@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 _LISTED = 12
 _LONGEST = 60  # characters of a module's name that are shown
@@ -37,8 +37,3 @@ def listed(modules: dict[str, int]) -> str:
 def quoted(prefix: str) -> str:
     """A prefix between backticks, cut where it is long."""
     return f"`{prefix[:_LONGEST]}{'…' if len(prefix) > _LONGEST else ''}`"
-
-
-def outside(names: Iterable[str], prefix: str) -> Iterator[str]:
-    """The names that don't begin with a prefix."""
-    return (name for name in names if not name.startswith(prefix))

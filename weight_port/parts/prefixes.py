@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from weight_port import arch
-from weight_port.dialects.keys import DIALECTS, first_keys, keys, open_keys
+from weight_port.dialects.keys import DIALECTS, first_keys, keys
 
 _SEPARATORS = re.compile(r"[./]")  # of torch's and Paddle's modules, and of the others'
 _NUMBER = re.compile(r"\d+[a-z]?\d*(?![a-z])")  # of a layer, a stage, a block: 1, 2a, 4b22
@@ -44,11 +44,12 @@ class _Door(NamedTuple):
 
     @property
     def networks(self) -> list[str]:
-        """The network, or two ResNets for all: one of either stem."""
+        """The network, or the smallest ResNet of every form whose names are its own."""
         if self.name:
             return [self.name]
         resnets = [name for name in DIALECTS[self.dialect].holds if name in arch.RESNETS]
-        return list({arch.RESNETS[name].vd: name for name in reversed(resnets)}.values())
+        rows = sorted((arch.RESNETS[name] for name in resnets), key=lambda row: -sum(row.blocks))
+        return list({_form(row): row.name for row in rows}.values())
 
     @property
     def keys(self) -> frozenset[str]:
@@ -63,6 +64,11 @@ class _Door(NamedTuple):
         )
 
 
+def _form(row: arch.Architecture) -> tuple[bool, ...]:
+    """What the names of a ResNet's modules depend on."""
+    return bool(row.deep), row.pooled, row.biased, bool(row.squeeze)
+
+
 def _masked(part: str) -> str:
     """A part of a name, its numbers left out; one that is a number stays."""
     return part if part.isdigit() else _NUMBER.sub("#", part)
@@ -71,13 +77,9 @@ def _masked(part: str) -> str:
 @lru_cache(maxsize=1024)
 def modules(dialect: str, name: str) -> Modules:
     """The modules of a network in a dialect."""
-    if name in arch.CLASSICS:
-        own = list(keys(dialect, name))
-    else:
-        own = [*first_keys(dialect, name), *open_keys(dialect, name)]
+    own = keys(dialect, name)
     firsts = frozenset(_masked(_SEPARATORS.split(key, maxsplit=1)[0]) for key in own)
-    blocks = first_keys(dialect, name)
-    return Modules(firsts, not any(_SEPARATORS.search(key) for key in blocks))
+    return Modules(firsts, not any(_SEPARATORS.search(key) for key in first_keys(dialect, name)))
 
 
 @lru_cache(maxsize=1)

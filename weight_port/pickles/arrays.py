@@ -13,6 +13,7 @@ from weight_port.errors import UnsafeFileError, shown
 from weight_port.pickles.machine import old_bytes
 from weight_port.pickles.values import Global, LongText, Pending, Placeholder
 from weight_port.storage.buffers import view
+from weight_port.storage.copies import copied
 from weight_port.storage.scratch import Scratch
 
 _CHUNK = 1 << 20  # bytes that are decoded at a time
@@ -122,7 +123,7 @@ def _encoded(text: LongText) -> Iterator[bytes]:
     decoder = codecs.getincrementaldecoder("utf-8")()
     for start in range(0, len(text.data), _CHUNK):
         chunk = text.data[start : start + _CHUNK]
-        yield decoder.decode(chunk, start + _CHUNK >= len(text.data)).encode("latin1")
+        yield decoder.decode(copied(chunk), start + _CHUNK >= len(text.data)).encode("latin1")
 
 
 def empty_bytes() -> bytes:

@@ -91,19 +91,22 @@ class Machine(Stream):
 
     def push_bytes(self, layout: struct.Struct) -> None:
         """BINBYTES and its kin, BYTEARRAY8."""
-        taken = self.take(self.number(layout))
-        self.make(bytes(taken) if len(taken) < _SHORT else taken)
+        count = self.number(layout)
+        self.make(bytes(self.copy(count)) if count < _SHORT else self.take(count))
 
     def push_text(self, layout: struct.Struct) -> None:
         """BINUNICODE and its kin."""
-        taken = self.take(self.number(layout))
-        long = len(taken) > _LONGEST_NAME
-        self.make(LongText(taken) if long else str(taken, "utf-8", "surrogatepass"))
+        count = self.number(layout)
+        if count > _LONGEST_NAME:
+            self.make(LongText(self.take(count)))
+        else:
+            self.make(str(self.copy(count), "utf-8", "surrogatepass"))
 
     def push_old_text(self, layout: struct.Struct) -> None:
         """BINSTRING, SHORT_BINSTRING: Python 2's str, which is a name or an array's bytes."""
-        taken = self.take(self.number(layout))
-        self.make(taken if len(taken) > _LONGEST_NAME else str(taken, *_OLD))
+        count = self.number(layout)
+        long = count > _LONGEST_NAME
+        self.make(self.take(count) if long else str(self.copy(count), *_OLD))
 
     def push_quoted(self) -> None:
         """STRING: the same as Python 2 would print it, quoted and escaped."""
@@ -133,7 +136,7 @@ class Machine(Stream):
 
     def push_long(self, layout: struct.Struct) -> None:
         """LONG1, LONG4."""
-        self.make(int.from_bytes(self.take(self.number(layout)), "little", signed=True))
+        self.make(int.from_bytes(self.copy(self.number(layout)), "little", signed=True))
 
     # -- containers
 
@@ -198,13 +201,20 @@ class Machine(Stream):
             raise ValueError("SETITEMS with a key but no value")
         self.charge(_ENTRY * (len(items) // 2))
         for key, value in zip(items[::2], items[1::2], strict=True):
-            key = str(key, *_OLD) if isinstance(key, bytes) else key  # Python 2's text, again
+            key = self.text_key(key, target) if isinstance(key, bytes) else key
             # Hashing a tuple nested a million deep would overflow the interpreter's stack.
             if not isinstance(key, (str, int, float, type(None))):
                 raise TypeError(f"a {type(key).__name__} as a key")
             if isinstance(key, int) and abs(key) > _MAX_KEY:
                 raise ValueError("a huge number as a key")
             target[key] = value
+
+    def text_key(self, key: bytes, target: dict[Any, Any]) -> str:
+        """Python 2's text, again; raises ValueError where it stands there as text, too."""
+        text = str(key, *_OLD)
+        if text in target:
+            raise ValueError(f"{text[:60]!r} is there twice, once as bytes and once as text")
+        return text
 
     def pop(self) -> None:
         """POP."""
@@ -336,7 +346,7 @@ class Machine(Stream):
 
 def _builds_tensors(module: str, name: str) -> bool:
     """Whether an unknown name would make a tensor, of a kind that is not read: no bystander."""
-    return module in ("torch._utils", "torch._tensor") and name.startswith("_rebuild")
+    return module.partition(".")[0] == "torch" and name.startswith("_rebuild")
 
 
 def _length(value: Any) -> int:

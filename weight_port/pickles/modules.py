@@ -27,7 +27,12 @@ def is_module(value: Any) -> bool:
 
 def state_dict(module: Placeholder) -> dict[str, Any]:
     """What stands in a module and its children, by ``child.parameter``; raises ValueError."""
-    return dict(_walk(module, "", 0, set()))
+    entries: dict[str, Any] = {}
+    for name, value in _walk(module, "", 0, set()):
+        if name in entries:
+            raise ValueError(f"two tensors of a module are called {shown(name)}")
+        entries[name] = value
+    return entries
 
 
 def _walk(module: Placeholder, prefix: str, depth: int, seen: set[int]) -> Iterator[Any]:

@@ -58,6 +58,7 @@ def apply(rules: Rules, tensors: Tensors) -> Applied:
     """
     problems = _Problems()
     plan = _plan(rules, tensors, problems)
+    _check_left(rules, tensors, plan, problems)
     problems.check()
     _check_back(plan, rules.made, problems)
     result: dict[str, np.ndarray] = {}
@@ -102,10 +103,29 @@ def _plan(rules: Rules, tensors: Tensors, problems: _Problems) -> list[_Step]:
                 made.add(name)
             if not missing:
                 steps.append((rule, binding, sources, targets))
+    return steps
+
+
+def _check_left(rules: Rules, tensors: Tensors, plan: Sequence[_Step], problems: _Problems) -> None:
+    used = {name for step in plan for name in step[2]}
     left = _dropped(rules.dropped, [name for name in tensors if name not in used], tensors)
     for name in left:
         problems.add("of which no rule speaks", f"+ {name}  {list(tensors[name].shape)}")
-    return steps
+
+
+def claims(rules: Rules, source: Tensors, target: Tensors) -> tuple[set[str], set[str]]:
+    """The names of both sides that rules speak of, which need not be all.
+
+    Raises MismatchError where a rule speaks of what is not there.
+    """
+    problems = _Problems()
+    plan = _plan(rules, source, problems)
+    problems.check()
+    used = {name for step in plan for name in step[2]}
+    left = set(_dropped(rules.dropped, [name for name in source if name not in used], source))
+    made = {name for step in plan for name in step[3]}
+    others = set(_dropped(rules.made, [name for name in target if name not in made], target))
+    return set(source) - left, made | (set(target) - made - others)
 
 
 def _bindings(

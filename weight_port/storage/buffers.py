@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from weight_port.storage.copies import copied, map_of
+
 # ml_dtypes', which only the files that have it need: it takes a tenth of NumPy's time to load.
 BFLOAT16 = "bfloat16"
 MAX_DIMENSIONS = 32  # NumPy 1's own bound; the product of an endless shape would never end
@@ -49,6 +51,7 @@ def view(raw: Any, dtype: np.dtype, shape: Sequence[int], fortran: bool = False)
 
 _POPULATE_READ = 22  # Linux 5.14, madvise(2); Python's mmap has no name for it yet
 _WORTH_POPULATING = 1 << 16  # what the kernel maps at a fault anyway
+_PIECE = 1 << 22  # bytes of an array that are turned at a time
 
 
 def _populate(array: np.ndarray) -> None:
@@ -56,11 +59,8 @@ def _populate(array: np.ndarray) -> None:
 
     Each fault in the middle of a write maps sixteen pages, and they cost as much as the copy does.
     """
-    owner: Any = array
-    while isinstance(owner, np.ndarray):
-        owner = owner.base
-    mapped = owner.obj if isinstance(owner, memoryview) else None
-    if sys.platform != "linux" or not isinstance(mapped, mmap.mmap):
+    mapped = map_of(array)
+    if sys.platform != "linux" or mapped is None:
         return
     start = _address(array) - _address(np.frombuffer(mapped, np.uint8, 1))
     aligned = start - start % mmap.PAGESIZE
@@ -73,8 +73,43 @@ def _address(array: np.ndarray) -> int:
 
 
 def raw_bytes(array: np.ndarray) -> memoryview:
-    """The array's bytes in C order, to be written; a copy only where it is not contiguous."""
-    if array.flags.c_contiguous and array.nbytes >= _WORTH_POPULATING:
+    """The array's bytes in C order, to be written; a copy only where it is not contiguous.
+
+    Raises FormatError where a copy is made of a file that has become shorter.
+    """
+    if not array.flags.c_contiguous:
+        return raw_bytes(_contiguous(array))
+    if array.nbytes >= _WORTH_POPULATING:
         _populate(array)
+    return _bytes(array)
+
+
+def _bytes(array: np.ndarray) -> memoryview:
     # Seen as uint8: dtypes from outside NumPy, as bfloat16, have no buffer format of their own.
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+    data: memoryview = array.reshape(-1).view(np.uint8).data
+    return data
+
+
+def own(array: np.ndarray) -> np.ndarray:
+    """The same numbers in memory that no change of a file reaches; itself where it is in such.
+
+    Raises FormatError where the file has become shorter.
+    """
+    if map_of(array) is None:
+        return array
+    if not array.flags.c_contiguous:
+        return _contiguous(array)
+    return np.frombuffer(copied(_bytes(array)), array.dtype).reshape(array.shape)
+
+
+def _contiguous(array: np.ndarray) -> np.ndarray:
+    """A copy in C order, made of pieces as they lie in memory."""
+    axes = sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
+    source = array.transpose(axes)
+    if map_of(array) is None or not source.flags.c_contiguous:
+        return np.ascontiguousarray(array)
+    made = np.empty(array.shape, array.dtype)
+    target, rows = made.transpose(axes), max(1, _PIECE * len(source) // max(1, array.nbytes))
+    for start in range(0, len(source), rows):
+        target[start : start + rows] = own(source[start : start + rows])
+    return made

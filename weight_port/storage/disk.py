@@ -8,12 +8,13 @@ change places in one step, the only copy of the old one. It may be deleted by ha
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from weight_port.errors import DestinationError
 from weight_port.storage import phases
@@ -105,6 +106,26 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
+class Whole:
+    """An unbuffered file that writes all of what it is given; in all else the file itself.
+
+    A buffer would be filled by the processor, which bears no map that became shorter (``copies``).
+    """
+
+    def __init__(self, raw: io.FileIO) -> None:
+        self._raw = raw
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Write all bytes: ``write(2)`` takes 2 GiB at a time, or less."""
+        done, size = 0, memoryview(data).nbytes
+        while done < size:
+            done += self._raw.write(memoryview(data).cast("B")[done:])
+        return size
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+
 @contextlib.contextmanager
 def new_file(path: Path, force: bool) -> Iterator[BinaryIO]:
     """A stream whose bytes become ``path`` when the block ends well: written, synced, renamed.
@@ -117,10 +138,10 @@ def new_file(path: Path, force: bool) -> Iterator[BinaryIO]:
     temporary = temporary_name(path)
     with reported(path):
         try:
-            with open(temporary, "xb") as stream:
+            with open(temporary, "xb", buffering=0) as stream:
                 if (mode := mode_of(path)) is not None:
                     os.chmod(temporary, stat.S_IMODE(mode) & 0o777)
-                yield stream
+                yield cast(BinaryIO, Whole(stream))
                 stream.flush()
                 sync(stream.fileno())
             check_whole()

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from weight_port.storage.bounds import memory_for
+from weight_port.storage.copies import copied
 
 # Bytes that a value takes in CPython, by the character that comes with it: a dict, an entry of one
 # (and of the parser's table of keys), a list, a short text or number.
@@ -20,7 +21,9 @@ def load(data: memoryview, size: int, **hooks: Any) -> Any:
     take far more memory than the file has bytes (a million times ``[],`` would take 27 to each),
     RecursionError where it is nested too deep.
     """
-    text = str(data, "utf-8").removeprefix("\ufeff")  # RFC 8259, section 8.1: may be ignored
+    text = str(copied(data), "utf-8").removeprefix(
+        "\ufeff"
+    )  # RFC 8259, section 8.1: may be ignored
     # Twice the text: as it is parsed, and in its parts, of which one may be all but the whole.
     cost = 2 * sys.getsizeof(text)  # one letter of an alphabet of four bytes widens all others
     cost += sum(text.count(character) * cost for character, cost in _COSTS.items())

@@ -2,8 +2,8 @@
 
 Past the file's new end a map's last page reads as zeros, ``write(2)`` from the pages behind it
 fails with EFAULT, and the processor's own access ends the process with SIGBUS (mmap(2)). So
-``guarded`` looks at the sizes before a result gets its name. The access itself is not caught: a
-writer hands whole tensors to ``write``, and the digest reads the file instead of its map.
+``guarded`` looks at the sizes before a result gets its name, and what is looked at or computed with
+is copied by the kernel (``copies``); the digest reads the file instead of its map.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from weight_port.errors import FormatError
 
@@ -25,6 +25,7 @@ _WORTH_MAPPING = 1 << 16
 
 # What is mapped now: a second map of a file would cost a second page fault for every page.
 _maps: WeakValueDictionary[tuple[int, ...], mmap.mmap] = WeakValueDictionary()
+_paths: WeakKeyDictionary[mmap.mmap, Path] = WeakKeyDictionary()
 # What was mapped within ``guarded``, None outside of it.
 _watched: ContextVar[list[tuple[Path, mmap.mmap]] | None] = ContextVar("watched", default=None)
 
@@ -57,6 +58,7 @@ def _map(path: Path, descriptor: int, status: os.stat_result) -> mmap.mmap:
     mapped = _maps.get(key)
     if mapped is None:
         mapped = _maps[key] = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+        _paths[mapped] = path
     if (watched := _watched.get()) is not None:
         watched.append((path, mapped))
     return mapped
@@ -79,6 +81,16 @@ def check_whole() -> None:
     """Raises FormatError where a file that was mapped within ``guarded`` is shorter now."""
     for path, mapped in _watched.get() or ():
         check_length(path, len(mapped), mapped.size())
+
+
+def is_file(mapped: mmap.mmap) -> bool:
+    """Whether it is a file's that was named, and so may become shorter; else it is ours alone."""
+    return mapped in _paths
+
+
+def check_mapped(mapped: mmap.mmap) -> None:
+    """Raises FormatError where a mapped file is shorter now."""
+    check_length(_paths[mapped], len(mapped), mapped.size())
 
 
 def check_length(path: Path, expected: int, length: int) -> None:

@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from weight_port.errors import DAMAGE, FormatError
+from weight_port.storage.copies import copied
 from weight_port.storage.sources import File, Folder, view_file
 
 _BLOCK = 512
@@ -34,7 +35,7 @@ class _Member(NamedTuple):
 
 def is_tar(data: memoryview) -> bool:
     """Whether the bytes begin as a tar archive does, POSIX's or GNU's."""
-    return bytes(data[_MAGIC]) == b"ustar"
+    return bytes(copied(data[_MAGIC])) == b"ustar"
 
 
 def folders_of(data: memoryview, where: str) -> dict[str, Folder]:
@@ -68,7 +69,7 @@ def _members(data: memoryview) -> Iterator[_Member]:
     long_size: int | None = None
     position = 0
     while position < len(data):
-        header = bytes(data[position : position + _BLOCK])
+        header = bytes(copied(data[position : position + _BLOCK]))
         if header.count(0) == _BLOCK:  # two such blocks end an archive; what follows is no matter
             return
         size, kind = _checked(header, position), header[156:157]
@@ -125,7 +126,7 @@ def _name(header: bytes) -> str:
 def _short(view: memoryview) -> bytes:
     if len(view) > _LONGEST:
         raise ValueError(f"a name or pax header of {len(view)} bytes")
-    return bytes(view)
+    return bytes(copied(view))
 
 
 def _pax(records: bytes) -> tuple[str | None, int | None]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from weight_port.errors import DAMAGE, FormatError
 from weight_port.storage.bounds import memory_for
+from weight_port.storage.copies import copied, pieces
 
 _ALIGNMENT = 64  # torch aligns storages, NumPy arrays, so that they can be memory-mapped
 _LOCAL_HEADER = 30
@@ -40,7 +41,7 @@ class _View(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         taken = self._data[self._position : self._position + len(buffer)]
-        buffer[: len(taken)] = taken
+        buffer[: len(taken)] = copied(taken)
         self._position += len(taken)
         return len(taken)
 
@@ -59,7 +60,7 @@ def members(data: memoryview, where: str) -> dict[str, zipfile.ZipInfo]:
 
 
 def _raw(data: memoryview, info: zipfile.ZipInfo, where: str) -> memoryview:
-    header = data[info.header_offset : info.header_offset + _LOCAL_HEADER]
+    header = copied(data[info.header_offset : info.header_offset + _LOCAL_HEADER])
     if len(header) < _LOCAL_HEADER or bytes(header[:4]) != b"PK\x03\x04":
         raise FormatError(f"{where}: damaged zip at {info.filename}")
     start = info.header_offset + _LOCAL_HEADER + sum(struct.unpack("<HH", header[26:30]))
@@ -95,7 +96,7 @@ def inflated(data: memoryview, info: zipfile.ZipInfo, where: str) -> memoryview:
         raise FormatError(f"{where}: {info.filename} is compressed by other than deflate")
     try:
         engine = zlib.decompressobj(-zlib.MAX_WBITS)
-        content = engine.decompress(_raw(data, info, where), info.file_size + 1)
+        content = engine.decompress(copied(_raw(data, info, where)), info.file_size + 1)
     except zlib.error as error:
         raise FormatError(f"{where}: damaged data of {info.filename}: {error}") from None
     if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
@@ -109,12 +110,19 @@ def checked(data: memoryview, info: zipfile.ZipInfo, where: str) -> memoryview:
     torch writes and reads its archives without (``torch.serialization.set_crc32_options``).
     """
     content = inflated(data, info, where)
-    if info.compress_type == zipfile.ZIP_STORED and zlib.crc32(content) != info.CRC:
+    if info.compress_type == zipfile.ZIP_STORED and _check_sum(content) != info.CRC:
         raise FormatError(
             f"{where}: {info.filename} has another check sum than the archive says: damaged; get "
             "it again"
         )
     return content
+
+
+def _check_sum(content: memoryview) -> int:
+    total = 0
+    for piece in pieces(content):
+        total = zlib.crc32(piece, total)
+    return total
 
 
 def add(archive: zipfile.ZipFile, name: str, *parts: memoryview | bytes) -> None:
@@ -128,4 +136,5 @@ def add(archive: zipfile.ZipFile, name: str, *parts: memoryview | bytes) -> None
     info.extra = struct.pack("<HH", 0x4246, padding) + b"Z" * padding  # "FB", as torch pads
     with archive.open(info, "w", force_zip64=large) as member:
         for part in parts:
-            member.write(part)
+            for piece in pieces(memoryview(part)):  # zipfile looks at them for their checksum
+                member.write(piece)

@@ -22,6 +22,7 @@ from typing import Any
 from benchmarks.experiments.forward import measure as local
 from benchmarks.grid.cells import Cell
 from benchmarks.harness.frameworks import RunError
+from benchmarks.records import marks
 from benchmarks.records.record import Record
 from weight_port import arch
 
@@ -148,7 +149,7 @@ def _spread(
 
 def _join(records: Sequence[Record]) -> Record:
     """One machine's records as one: the first's context, all cells and peaks."""
-    first = dict(records[0])
+    first = {**marks.plain(records[0]), **marks.joined(records)}
     for key in ("cells", "peaks"):
         first[key] = [entry for record in records for entry in record[key]]
     return first

@@ -19,7 +19,7 @@ from benchmarks.experiments.latency.scenarios import SCENARIOS
 from benchmarks.grid.cells import Cell, describe_cell, grid, runs_on
 from benchmarks.harness import frameworks, rounds
 from benchmarks.harness.inputs import Files, images, make_files, make_weights
-from benchmarks.harness.rounds import Say
+from benchmarks.harness.lasting import SECONDS, Lasting, Say, heartbeat
 from benchmarks.records import record
 
 
@@ -118,42 +118,66 @@ def _process(row: Row, turn: int, job: Callable[[Case], dict[str, Any]]) -> str:
     return f"{len(latencies)} queries, median {np.median(latencies) / 1e6:.1f} ms"
 
 
-def _describe(row: Row) -> str:
+def _name(case: Case) -> str:
     """A row in a line of progress."""
-    case = row.case
     load = f" at {case.load:.0%}" if case.load else f" at {case.rate:g}/s" if case.rate else ""
     return f"{case.scenario}{load}, {describe_cell(case.cell)}"
 
 
-def measure(options: Options, say: Say) -> record.Record:
-    """Measure; returns the record. Raises RunError or WorkerError where nothing can run."""
+def planned(options: Options) -> list[tuple[str, float]]:
+    """Every row as it is called, with the seconds that one of its processes may take."""
+    return [(_name(case), _expected(case, options)) for case in cases(options)]
+
+
+def _expected(case: Case, options: Options) -> float:
+    """Seconds: a framework's import, and a tenth of a second for each query."""
+    return SECONDS + 0.1 * max(options.queries, case.cell.batch)
+
+
+def measure(options: Options, say: Say, lasting: Lasting | None = None) -> record.Record:
+    """Measure; returns the record, of as much as ``lasting`` gives time for.
+
+    Raises RunError or WorkerError where nothing can run, RecordError where it can't go on.
+    """
+    lasting = lasting or Lasting()
     reference = frameworks.reference_framework()
     chosen = cases(options)
     needed = {case.cell.framework for case in chosen}
-    descriptions, errors = frameworks.describe(needed | {reference}, options.threads)
+    descriptions, errors = frameworks.ask(needed | {reference}, options.threads, say)
     timed = {name: described for name, described in descriptions.items() if name in needed}
     device = frameworks.choose_device(options.device, timed, say)
     extra = frameworks.extra_environment(options.threads)
     context = record.context(descriptions, device, options.threads, extra)
     rows = [_row(case, device, errors) for case in chosen]
+    files: dict[int, Files] = {}
+
+    def snapshot() -> record.Record:
+        return {
+            "schema": record.version("latency"),
+            "kind": "latency",
+            "context": context,
+            "settings": {**_as_lists(asdict(options)), "device": device},
+            "rows": [{**row.case.labels, **row.outcome()} for row in rows],
+        }
+
+    def job(case: Case) -> dict[str, Any]:
+        paths = asdict(files[case.cell.batch])
+        return {**paths, "queries": options.queries, "seed": options.seed, "device": device}
+
+    steps = rounds.steps(
+        rows,
+        options.rounds,
+        partial(_process, job=job),
+        lambda row: _name(row.case),
+        seconds=lambda row: _expected(row.case, options),
+    )
+    lasting.begin(steps, snapshot(), rows, "rows")
     with tempfile.TemporaryDirectory(prefix="resnet-parity-") as folder:
-        batches = {case.cell.batch for case in chosen}
-        files = _prepare(options, batches, reference, Path(folder), say)
-
-        def job(case: Case) -> dict[str, Any]:
-            paths = asdict(files[case.cell.batch])
-            return {**paths, "queries": options.queries, "seed": options.seed, "device": device}
-
-        rounds.run(rows, options.rounds, partial(_process, job=job), _describe, say)
-    return {
-        "schema": record.version("latency"),
-        "kind": "latency",
-        "context": context,
-        "settings": {**_as_lists(asdict(options)), "device": device},
-        "rows": [
-            {**row.case.labels, "error": row.error, "processes": row.processes} for row in rows
-        ],
-    }
+        if lasting.is_left():
+            batches = {row.case.cell.batch for row in rows if not row.error}
+            with heartbeat(say, "weights, images and references"):
+                files |= _prepare(options, batches, reference, Path(folder), say)
+        return lasting.run(snapshot, say)
 
 
 def _as_lists(settings: dict[str, Any]) -> dict[str, Any]:

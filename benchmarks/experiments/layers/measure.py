@@ -18,7 +18,7 @@ from benchmarks.experiments.layers import steps
 from benchmarks.experiments.layers.rows import IMPLEMENTATIONS
 from benchmarks.harness import frameworks, rounds, worker
 from benchmarks.harness.inputs import images, make_files, make_weights
-from benchmarks.harness.rounds import Say
+from benchmarks.harness.lasting import Lasting, Say, heartbeat
 from benchmarks.records import record
 from benchmarks.roofline.measure import peak
 
@@ -72,38 +72,68 @@ def _process(row: Row, turn: int, job: dict[str, Any], peaks: list[dict[str, Any
     return f"{len(result['steps'])} steps" + (f", {failed} failed parity" if failed else "")
 
 
-def measure(options: Options, say: Say) -> record.Record:
-    """Measure; returns the record. Raises RunError or WorkerError where nothing can run."""
+_SECONDS = 60.0  # of a process: the peaks, and some two hundred steps of 0.1 s, twice
+
+
+def planned(options: Options) -> list[tuple[str, float]]:
+    """Every row as it is called, with the seconds that one of its processes may take."""
+    return [(_name(framework, options), _SECONDS) for framework in IMPLEMENTATIONS]
+
+
+def _name(framework: str, options: Options) -> str:
+    return f"{framework}, {options.model} batch {options.batch} {options.layout}"
+
+
+def measure(options: Options, say: Say, lasting: Lasting | None = None) -> record.Record:
+    """Measure; returns the record, of as much as ``lasting`` gives time for.
+
+    Raises RunError or WorkerError where nothing can run, RecordError where it can't go on.
+    """
+    lasting = lasting or Lasting()
     reference = frameworks.reference_framework()
-    descriptions, errors = frameworks.describe(IMPLEMENTATIONS, options.threads)
-    device = frameworks.choose_device(options.device, descriptions, say)
+    descriptions, errors = frameworks.ask(IMPLEMENTATIONS, options.threads, say)
+    able = frameworks.set_aside(options.device, descriptions, errors, say)
+    device = frameworks.choose_device(options.device, able, say)
     context = record.context(
         descriptions, device, options.threads, frameworks.extra_environment(options.threads)
     )
     rows = [Row(framework, errors.get(framework)) for framework in IMPLEMENTATIONS]
     peaks: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(prefix="resnet-parity-") as folder:
-        files = _prepare(options, reference, Path(folder), say)
-        how = {"device": device, "layout": options.layout, "precision": "fp32"}
-        job = {**files, **how, "threads": options.threads}
-        process = partial(_process, job=job, peaks=peaks)
-        rounds.run(rows, options.rounds, process, lambda row: row.case, say)
+    how = {"device": device, "layout": options.layout, "precision": "fp32"}
+    job: dict[str, Any] = {**how, "threads": options.threads}
     settings = {**asdict(options), "device": device}
     settings |= {"reference": frameworks.REFERENCES[reference]}
     settings |= {"step_plan": asdict(steps.STEP_PLAN)}
     settings |= {"pass_plan": asdict(steps.PASS_PLAN)}
     settings |= {"compared": min(options.batch, steps.COMPARED)}
-    return {
-        "schema": record.version("layers"),
-        "kind": "layers",
-        "context": context,
-        "settings": settings,
-        "peaks": peaks,
-        "sides": [_side(row) for row in rows],
-    }
+
+    def snapshot() -> record.Record:
+        return {
+            "schema": record.version("layers"),
+            "kind": "layers",
+            "context": context,
+            "settings": settings,
+            "peaks": list(peaks),
+            "sides": [_side(row) for row in rows],
+        }
+
+    process = partial(_process, job=job, peaks=peaks)
+    every = rounds.steps(
+        rows,
+        options.rounds,
+        process,
+        lambda row: _name(row.case, options),
+        seconds=lambda row: _SECONDS,
+    )
+    peaks += lasting.begin(every, snapshot(), rows, "sides").get("peaks", [])
+    with tempfile.TemporaryDirectory(prefix="resnet-parity-") as folder:
+        if lasting.is_left():
+            with heartbeat(say, "weights, images and references"):
+                job |= _prepare(options, reference, Path(folder), say)
+        return lasting.run(snapshot, say)
 
 
 def _side(row: Row) -> dict[str, Any]:
     """A framework's entry in the record."""
     names = {"framework": row.case, "implementation": IMPLEMENTATIONS[row.case]}
-    return {**names, "error": row.error, "processes": row.processes}
+    return {**names, **row.outcome()}

@@ -18,16 +18,30 @@ from typing import Any
 
 from benchmarks.experiments.parity_cost.rows import FACTOR, PADDLE, PARITY, TORCH
 from benchmarks.harness import frameworks, rounds
+from benchmarks.harness.lasting import Lasting, Say, Step, heartbeat
 from benchmarks.harness.processes import CommandError, peak_anonymous, run
-from benchmarks.harness.rounds import Say
-from benchmarks.records import record
+from benchmarks.records import marks, record
 from parity import images, seeded
 from parity.run.inputs import COUNT
 from parity.workers import launch
 from weight_port.formats import safetensors
 
-Row = rounds.Row[str]  # of a command's name
 
+class Row(rounds.Row[str]):
+    """A command by its name; in the record, its processes are the times of each."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The command's entry in the record."""
+        times = [process["wall_ns"] for process in self.processes]
+        return {"name": self.case, "error": self.error, "wall_ns": times}
+
+    def restore(self, entry: Mapping[str, Any], key: str = "wall_ns") -> None:
+        """Take over what came of it so far, from its entry in a record."""
+        super().restore(entry, key)
+        self.processes = [{"wall_ns": ns} for ns in self.processes]
+
+
+NAMES = (PARITY, TORCH, PADDLE)
 PRECISIONS = ("float64", "float32")
 
 
@@ -76,29 +90,13 @@ def _warm_up(
 ) -> None:
     """Run every command once, so that its files are in memory; nothing of it is kept."""
     for row in rows:
+        if row.error:  # of a run that goes on
+            continue
         say(f"warm-up: {row.case}")
         try:
             run(commands[row.case], environment)
         except CommandError as error:
             row.error = str(error)
-
-
-def _time(
-    commands: Mapping[str, list[str]], options: Options, environment: Mapping[str, str], say: Say
-) -> list[dict[str, Any]]:
-    """Every command's entry in the record; one that fails has its error."""
-    rows = [Row(name) for name in commands]
-    _warm_up(rows, commands, environment, say)
-    process = partial(_process, commands=commands, environment=environment)
-    rounds.run(rows, options.rounds, process, lambda row: row.case, say, (CommandError,))
-    return [
-        {
-            "name": row.case,
-            "error": row.error,
-            "wall_ns": [process["wall_ns"] for process in row.processes],
-        }
-        for row in rows
-    ]
 
 
 def _memory(options: Options, folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
@@ -111,26 +109,60 @@ def _memory(options: Options, folder: Path, environment: Mapping[str, str]) -> d
     return {"model": options.deep, "peak_bytes": peak, "looks": looks, "error": None}
 
 
-def measure(options: Options, build: Path, say: Say) -> record.Record:
-    """Measure; returns the record. Raises WorkerError and RunError where nothing can run."""
-    threads = launch.available_threads()
-    descriptions = frameworks.require(("torch", "paddle"), threads)
+_SECONDS = 15.0  # of a process: one framework's import or both, and a few passes in float64
+
+
+def planned(options: Options) -> list[tuple[str, float]]:
+    """Every row as it is called, with the seconds that one of its processes may take."""
+    return [(name, _SECONDS) for name in NAMES]
+
+
+def measure(
+    options: Options, build: Path, say: Say, lasting: Lasting | None = None
+) -> record.Record:
+    """Measure; returns the record, of as much as ``lasting`` gives time for.
+
+    Raises WorkerError and RunError where nothing can run, RecordError where it can't go on.
+    """
+    lasting, threads = lasting or Lasting(), launch.available_threads()
+    descriptions = frameworks.require(("torch", "paddle"), threads, say)
     context = record.context(descriptions, "cpu", threads, {})
     environment = launch.environment(threads)
+    rows = [Row(name) for name in NAMES]
+    memory: dict[str, Any] = {
+        "model": options.deep,
+        "peak_bytes": None,
+        "looks": 0,
+        "error": marks.PENDING,
+    }
+    commands: dict[str, list[str]] = {}
+    settings = {**vars(options), "batch": COUNT, "precisions": list(PRECISIONS), "factor": FACTOR}
+
+    def snapshot() -> record.Record:
+        return {
+            "schema": record.version("parity_cost"),
+            "kind": "parity-cost",
+            "context": context,
+            "settings": settings,
+            "commands": [row.as_json() for row in rows],
+            "memory": dict(memory),
+        }
+
     build.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="parity-", dir=build) as name:
         folder = Path(name).resolve()
-        say(f"{options.model}: seeded weights, calibrated in Paddle")
-        commands = _commands(options.model, options, folder / "timed")
-        rows = _time(commands, options, environment, say)
-        say(f"memory of the parent: {options.deep}")
-        memory = _memory(options, folder, environment)
-    settings = {**vars(options), "batch": COUNT, "precisions": list(PRECISIONS), "factor": FACTOR}
-    return {
-        "schema": record.version("parity_cost"),
-        "kind": "parity-cost",
-        "context": context,
-        "settings": settings,
-        "commands": rows,
-        "memory": memory,
-    }
+
+        def look() -> str:
+            memory.update(_memory(options, folder, environment))
+            return str(memory["error"] or f"{memory['peak_bytes'] / 1e6:.0f} MB")
+
+        process = partial(_process, commands=commands, environment=environment)
+        steps = rounds.steps(rows, options.rounds, process, lambda row: row.case, (CommandError,))
+        steps.append(Step(f"memory of the parent, {options.deep}", look, 4 * _SECONDS))
+        memory |= lasting.begin(steps, snapshot(), rows, "commands").get("memory", {})
+        if lasting.is_left():
+            with heartbeat(say, "weights, images and a warm-up"):
+                say(f"{options.model}: seeded weights, calibrated in Paddle")
+                commands |= _commands(options.model, options, folder / "timed")
+                _warm_up(rows, commands, environment, say)
+        return lasting.run(snapshot, say)

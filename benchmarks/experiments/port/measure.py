@@ -12,8 +12,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,13 @@ import weight_port
 from benchmarks.experiments.port import checkpoints
 from benchmarks.experiments.port.cases import COMMANDS, COUNT, PARTS, SAME, SMALL, UNSYNCED, Command
 from benchmarks.harness import frameworks, rounds
+from benchmarks.harness.lasting import Lasting, Say, Step, heartbeat
 from benchmarks.harness.processes import CommandError, Run, peak_anonymous, run
 from benchmarks.records import record
 from parity import seeded
 from parity.workers import launch
 from weight_port import WeightPortError
 from weight_port.dialects.keys import COUNTER
-
-Say = Callable[[str], None]
 
 # To every format that is written: the file's name and the dialect that it can hold.
 DESTINATIONS = {
@@ -51,18 +50,16 @@ class Options:
     seed: int
 
 
-@dataclass
-class Row:
-    """A command and what came of it so far; a row with an error is not run again."""
-
-    command: Command
-    error: str | None = None
-    runs: list[dict[str, Any]] = field(default_factory=list)
+class Row(rounds.Row[Command]):
+    """A command; in the record, its processes are ``runs``."""
 
     def as_json(self) -> dict[str, Any]:
         """The command's entry in the record."""
-        shown = {"name": self.command.name, "command": self.command.shown}
-        return {**shown, "error": self.error, "runs": self.runs}
+        return {"name": self.case.name, "command": self.case.shown, **self.outcome("runs")}
+
+    def restore(self, entry: Mapping[str, Any], key: str = "runs") -> None:
+        """Take over what came of it so far, from its entry in a record."""
+        super().restore(entry, key)
 
 
 @dataclass(frozen=True)
@@ -148,40 +145,41 @@ def difference(ours: Path, theirs: Path) -> str | None:
 def _warm_up(rows: list[Row], place: Place, say: Say) -> None:
     """Run everything once: files into the cache, modules compiled, and the outputs compared."""
     for row in rows:
-        say(f"warm-up: {row.command.name}")
+        if row.error:  # of a run that goes on
+            continue
+        say(f"warm-up: {row.case.name}")
         try:
-            place.execute(row.command)
+            place.execute(row.case)
             _check_output(row, rows, place)
         except (CommandError, WeightPortError) as error:
             row.error = str(error)
-        if row.command.writes and not row.command.writes.startswith("route"):
-            _remove(place.out(row.command))
+        if row.case.writes and not row.case.writes.startswith("route"):
+            _remove(place.out(row.case))
     for row in rows:  # the routes' outputs, kept so far
-        if row.command.writes:
-            _remove(place.out(row.command))
+        if row.case.writes:
+            _remove(place.out(row.case))
 
 
 def _check_output(row: Row, rows: list[Row], place: Place) -> None:
     """Sets the row's error where its output isn't that of the route it is compared with."""
-    other = SAME.get(row.command.name)
+    other = SAME.get(row.case.name)
     if other is None:
         return
-    theirs = next(candidate for candidate in rows if candidate.command.name == other)
-    row.error = theirs.error or difference(place.out(row.command), place.out(theirs.command))
+    theirs = next(candidate for candidate in rows if candidate.case.name == other)
+    row.error = theirs.error or difference(place.out(row.case), place.out(theirs.case))
 
 
 # -- the rounds
 
 
-def _measure(row: Row, turn: int, place: Place) -> None:
-    """One process of a row."""
-    try:
-        process = place.execute(row.command)
-        entry = {"round": turn, "wall_ns": process.wall_ns, "cpu_ns": process.cpu_ns}
-        parts = _parts(process, place) if row.command in PARTS else None
-        row.runs.append({**entry, "parts": parts})
-    except CommandError as error:
-        row.error = str(error)
+def _process(row: Row, turn: int, place: Place) -> str:
+    """One process of a row. Raises CommandError."""
+    process = place.execute(row.case)
+    entry = {"round": turn, "wall_ns": process.wall_ns, "cpu_ns": process.cpu_ns}
+    row.processes.append({**entry, "parts": _parts(process, place) if row.case in PARTS else None})
+    if row.case.writes:
+        _remove(place.out(row.case))
+    return f"{process.wall_ns / 1e9:.3f} s"
 
 
 def _parts(process: Run, place: Place) -> dict[str, int]:
@@ -199,65 +197,90 @@ def _parts(process: Run, place: Place) -> dict[str, int]:
     return {**parts, "rest": process.wall_ns - sum(parts.values())}
 
 
-def _rounds(rows: list[Row], count: int, place: Place, say: Say) -> None:
-    def process(row: Row, turn: int) -> str:
-        _measure(row, turn, place)
-        if row.command.writes:
-            _remove(place.out(row.command))
-        return "" if row.error else f"{row.runs[-1]['wall_ns'] / 1e9:.3f} s"
-
-    rounds.run(rows, count, process, lambda row: row.command.name, say)
-
-
 # -- memory
 
 
-def _memory(sources: Mapping[str, Path], place: Place, say: Say) -> list[dict[str, Any]]:
-    """The largest anonymous memory of a conversion, for every pair of formats."""
-    entries = []
-    for source, path in sources.items():
-        for destination, (name, to) in DESTINATIONS.items():
-            command = Command("", ("convert", str(path), "{out}", "--to", to), name, UNSYNCED)
-            entry: dict[str, Any] = {"source": source, "destination": destination}
-            line = command.line({"out": str(place.out(command))})
-            try:
-                peak, looks = peak_anonymous(line, place.environment)
-                entry |= {"peak_bytes": peak, "looks": looks, "error": None}
-            except CommandError as error:
-                entry |= {"peak_bytes": None, "looks": 0, "error": str(error)}
-            _remove(place.out(command))
-            entries.append(entry)
-        peaks = [entry["peak_bytes"] or 0 for entry in entries[-len(DESTINATIONS) :]]
-        say(f"anonymous memory from {source}: {max(peaks) / 1e6:.0f} MB at most")
-    return entries
+def _memory(source: str, path: Path, place: Place, entries: list[dict[str, Any]]) -> str:
+    """Add the largest anonymous memory of conversions from one format to each; say the largest."""
+    for destination, (name, to) in DESTINATIONS.items():
+        command = Command("", ("convert", str(path), "{out}", "--to", to), name, UNSYNCED)
+        entry: dict[str, Any] = {"source": source, "destination": destination}
+        line = command.line({"out": str(place.out(command))})
+        try:
+            peak, looks = peak_anonymous(line, place.environment)
+            entry |= {"peak_bytes": peak, "looks": looks, "error": None}
+        except CommandError as error:
+            entry |= {"peak_bytes": None, "looks": 0, "error": str(error)}
+        _remove(place.out(command))
+        entries.append(entry)
+    peaks = [entry["peak_bytes"] or 0 for entry in entries[-len(DESTINATIONS) :]]
+    return f"{max(peaks) / 1e6:.0f} MB at most"
 
 
-def measure(options: Options, build: Path, say: Say) -> record.Record:
-    """Measure all; returns the record. ``build`` is the folder for the run's files.
+_SECONDS = 1.0  # of a process
 
-    Raises WorkerError and RunError where the files can't be made.
+
+def planned(options: Options) -> list[tuple[str, float]]:
+    """Every row as it is called, with the seconds that one of its processes may take."""
+    return [(command.name, _SECONDS) for command in COMMANDS]
+
+
+def measure(
+    options: Options, build: Path, say: Say, lasting: Lasting | None = None
+) -> record.Record:
+    """Measure all; returns the record, of as much as ``lasting`` gives time for.
+
+    ``build`` is the folder for the run's files. Raises WorkerError and RunError where the files
+    can't be made, RecordError where it can't go on.
     """
-    descriptions = frameworks.require(("torch", "paddle"), launch.available_threads())
-    context = record.context(descriptions, "cpu", launch.available_threads(), {})
+    lasting, threads = lasting or Lasting(), launch.available_threads()
+    descriptions = frameworks.require(("torch", "paddle"), threads, say)
+    context = record.context(descriptions, "cpu", threads, {})
     rows = [Row(command) for command in COMMANDS]
+    memory: list[dict[str, Any]] = []
+    settings = {"model": options.model, "files": COUNT, "bytes": 0}
+    settings |= {"rounds": options.rounds, "seed": options.seed}
+
+    def snapshot() -> record.Record:
+        return {
+            "schema": record.version("port"),
+            "kind": "port",
+            "context": context,
+            "settings": settings,
+            "commands": [row.as_json() for row in rows],
+            "memory": list(memory),
+        }
+
     build.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="port-", dir=build) as name:
-        place, sources = _prepare(options, Path(name).resolve(), say)
-        size = Path(place.paths["source"]).stat().st_size
-        _warm_up(sorted(rows, key=lambda row: row.command.name not in SAME.values()), place, say)
-        _rounds(rows, options.rounds, place, say)
-        memory = _memory(sources, place, say)
-    return {
-        "schema": record.version("port"),
-        "kind": "port",
-        "context": context,
-        "settings": {
-            "model": options.model,
-            "files": COUNT,
-            "bytes": size,
-            "rounds": options.rounds,
-            "seed": options.seed,
-        },
-        "commands": [row.as_json() for row in rows],
-        "memory": memory,
-    }
+        with heartbeat(say, "the files that are converted"):
+            place, sources = _prepare(options, Path(name).resolve(), say)
+        settings["bytes"] = Path(place.paths["source"]).stat().st_size
+        steps = _steps(rows, options, place, sources, memory)
+        memory += lasting.begin(steps, snapshot(), rows, "commands").get("memory", [])
+        if lasting.is_left():
+            routes_first = sorted(rows, key=lambda row: row.case.name not in SAME.values())
+            with heartbeat(say, "a warm-up"):
+                _warm_up(routes_first, place, say)
+        return lasting.run(snapshot, say)
+
+
+def _steps(
+    rows: list[Row],
+    options: Options,
+    place: Place,
+    sources: Mapping[str, Path],
+    memory: list[dict[str, Any]],
+) -> list[Step]:
+    """The rounds, and then the memory of conversions from each format."""
+    process = partial(_process, place=place)
+    names, count = (lambda row: row.case.name), options.rounds
+    steps = rounds.steps(rows, count, process, names, (CommandError,), seconds=lambda _: _SECONDS)
+    return steps + [
+        Step(
+            f"anonymous memory from {source}",
+            partial(_memory, source, path, place, memory),
+            _SECONDS * len(DESTINATIONS),
+        )
+        for source, path in sources.items()
+    ]

@@ -20,11 +20,9 @@ from typing import Any
 from benchmarks.experiments.throughput.rows import images_per_second
 from benchmarks.harness import frameworks, rounds
 from benchmarks.harness.inputs import Files, images, make_files, make_weights
-from benchmarks.harness.rounds import Say
+from benchmarks.harness.lasting import Lasting, Say, heartbeat
 from benchmarks.records import record
 from parity.workers import launch
-
-Row = rounds.Row[tuple[str, int]]  # of a framework and a number of processes
 
 TIMEOUT = 1800.0  # seconds
 ROOT = Path(__file__).resolve().parents[3]
@@ -47,13 +45,25 @@ class Options:
     device: str
 
 
+class Row(rounds.Row[tuple[str, int]]):
+    """A framework and a number of processes; in the record, its launches are ``runs``."""
+
+    def outcome(self, key: str = "runs") -> dict[str, Any]:
+        """What came of it, for its entry in the record."""
+        return super().outcome(key)
+
+    def restore(self, entry: Mapping[str, Any], key: str = "runs") -> None:
+        """Take over what came of it so far, from its entry in a record."""
+        super().restore(entry, key)
+
+
 class LaunchError(Exception):
     """The processes of a launcher failed; the message holds the end of what they printed."""
 
 
 def command(framework: str, workers: int, device: str, job: Path) -> list[str]:
     """The launcher's command line. Everything meets on 127.0.0.1."""
-    python = sys.executable
+    python = frameworks.PYTHONS.get(framework, sys.executable)
     if framework == "torch":
         start = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
         start += ["--nproc-per-node", str(workers)]
@@ -124,29 +134,62 @@ def _prepare(options: Options, threads: int, folder: Path, say: Say) -> Files:
     )
 
 
-def measure(options: Options, say: Say) -> record.Record:
-    """Measure; returns the record. Raises RunError or WorkerError where nothing can run."""
-    threads = max(1, launch.available_threads() // options.workers)
-    descriptions, errors = frameworks.describe(FRAMEWORKS, threads)
-    device = frameworks.choose_device(options.device, descriptions, say)
-    rows = [
+_SECONDS = 30.0  # of a launch: its ranks import a framework each, at once
+
+
+def planned(options: Options) -> list[tuple[str, float]]:
+    """Every row as it is called, with the seconds that one of its launches may take."""
+    return [(_describe(row), _SECONDS) for row in _rows(options, {})]
+
+
+def _rows(options: Options, errors: Mapping[str, str]) -> list[Row]:
+    return [
         Row((framework, workers), errors.get(framework))
         for framework in FRAMEWORKS
         for workers in (1, options.workers)
     ]
-    with tempfile.TemporaryDirectory(prefix="resnet-parity-") as name:
-        files = _prepare(options, threads, Path(name), say)
-        job = {**asdict(options), **asdict(files), "device": device, "threads": threads}
-        process = partial(_process, options=options, job={**job, "precision": "fp32"})
-        rounds.run(rows, options.rounds, process, _describe, say, (LaunchError,))
+
+
+def measure(options: Options, say: Say, lasting: Lasting | None = None) -> record.Record:
+    """Measure; returns the record, of as much as ``lasting`` gives time for.
+
+    Raises RunError or WorkerError where nothing can run, RecordError where it can't go on.
+    """
+    lasting = lasting or Lasting()
+    threads = max(1, launch.available_threads() // options.workers)
+    frameworks.reference_framework()  # nothing can run without one
+    descriptions, errors = frameworks.ask(FRAMEWORKS, threads, say)
+    device = frameworks.choose_device(options.device, descriptions, say)
     extra = frameworks.extra_environment(threads)
-    return {
-        "schema": record.version("throughput"),
-        "kind": "throughput",
-        "context": record.context(descriptions, device, threads, extra),
-        "settings": {**asdict(options), "device": device, "threads": threads},
-        "rows": [_entry(row) for row in rows],
-    }
+    context = record.context(descriptions, device, threads, extra)
+    rows = _rows(options, errors)
+    job: dict[str, Any] = {**asdict(options), "device": device, "threads": threads}
+    settings = dict(job)
+    job["precision"] = "fp32"
+
+    def snapshot() -> record.Record:
+        return {
+            "schema": record.version("throughput"),
+            "kind": "throughput",
+            "context": context,
+            "settings": settings,
+            "rows": [_entry(row) for row in rows],
+        }
+
+    steps = rounds.steps(
+        rows,
+        options.rounds,
+        partial(_process, options=options, job=job),
+        _describe,
+        (LaunchError,),
+        seconds=lambda row: _SECONDS,
+    )
+    lasting.begin(steps, snapshot(), rows, "rows")
+    with tempfile.TemporaryDirectory(prefix="resnet-parity-") as name:
+        if lasting.is_left():
+            with heartbeat(say, "weights, images and reference"):
+                job |= asdict(_prepare(options, threads, Path(name), say))
+        return lasting.run(snapshot, say)
 
 
 def _describe(row: Row) -> str:
@@ -159,4 +202,4 @@ def _entry(row: Row) -> dict[str, Any]:
     """A row in the record."""
     framework, workers = row.case
     names = {"framework": framework, "workers": workers}
-    return {**names, "error": row.error, "runs": row.processes}
+    return {**names, **row.outcome()}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 from benchmarks.experiments.train.rows import LABELS, name
 from benchmarks.harness import frameworks, rounds
-from benchmarks.harness.rounds import Say
+from benchmarks.harness.lasting import SECONDS, Lasting, Say, Step
 from benchmarks.records import record
 from parity.workers import launch
 from training.loop import launch as process
@@ -76,8 +77,12 @@ class Row(rounds.Row[Mode]):
 
     def as_json(self) -> dict[str, Any]:
         """The mode's entry in the record."""
-        outcome = {"error": self.error, "processes": self.processes, "accuracies": self.accuracies}
-        return {**self.labels(), **outcome}
+        return {**self.labels(), **self.outcome(), "accuracies": list(self.accuracies)}
+
+    def restore(self, entry: Mapping[str, Any], key: str = "processes") -> None:
+        """Take over what came of it so far, from its entry in a record."""
+        super().restore(entry, key)
+        self.accuracies = list(entry["accuracies"])
 
 
 def describe(row: Row) -> str:
@@ -99,8 +104,9 @@ def _process(row: Row, turn: int, options: Options, threads: int) -> str:
     framework, how = row.case[0], _how(row, threads)
     job: dict[str, Any] = {"framework": framework, "settings": settings, "how": how}
     job |= {"steps": options.steps, "repeats": options.repeats}
-    worker, extra = WORKERS[framework], process.ALLOCATOR
-    row.processes.append(launch.run_worker(worker, job, threads=how["threads"], extra=extra))
+    variables: dict[str, Any] = {"threads": how["threads"], "extra": process.ALLOCATOR}
+    python = frameworks.PYTHONS.get(framework)
+    row.processes.append(launch.run_worker(WORKERS[framework], job, python=python, **variables))
     return "timed"
 
 
@@ -112,40 +118,72 @@ def _accuracy(row: Row, options: Options, threads: int, seed: int) -> dict[str, 
         framework = row.case[0]
         job: dict[str, Any] = {"task": "train", "framework": framework, "settings": settings}
         job |= {"how": _how(row, threads), "resume": None, "out": folder}
-        if process.start(framework, {**job, "data": str(options.data)}):
+        python = frameworks.PYTHONS.get(framework)
+        if process.start(framework, {**job, "data": str(options.data)}, python):
             raise launch.WorkerError(f"{describe(row)}: the training failed; see above")
         line = json.loads(Path(folder, LOG).read_text().splitlines()[-1])
     return {"seed": seed, **{key: line[key] for key in ("test_accuracy", "train_loss")}}
 
 
-def _accuracies(rows: list[Row], options: Options, threads: int, say: Say) -> None:
-    for seed in range(options.seed, options.seed + options.seeds):
-        for row in rows:
-            if row.error:
-                continue
-            try:
-                row.accuracies.append(_accuracy(row, options, threads, seed))
-                say(f"{describe(row)}, seed {seed}: {row.accuracies[-1]['test_accuracy']:.2%}")
-            except launch.WorkerError as error:
-                row.error = str(error)
+def _train(row: Row, options: Options, threads: int, seed: int) -> str:
+    """A training for a row's accuracies; returns what came of it in a few words."""
+    if not row.error:
+        try:
+            row.accuracies.append(_accuracy(row, options, threads, seed))
+        except launch.WorkerError as error:
+            row.error = str(error)
+    return record.reason(row.error) if row.error else f"{row.accuracies[-1]['test_accuracy']:.2%}"
 
 
-def measure(options: Options, say: Say) -> record.Record:
-    """Measure; returns the record. Raises RunError where a framework can't run."""
-    threads = launch.available_threads()
-    descriptions = frameworks.require(tuple(WORKERS), threads)
-    rows = [Row(mode) for mode in MODES]
-    timed = partial(_process, options=options, threads=threads)
-    rounds.run(rows, options.rounds, timed, describe, say)
-    if options.data is not None:
-        _accuracies(rows, options, threads, say)
+def _accuracies(rows: Sequence[Row], options: Options, threads: int) -> list[Step]:
+    """A step for each training; none without data."""
+    if options.data is None:
+        return []
+    return [
+        Step(
+            f"{describe(row)}, seed {seed}: {options.epochs} epochs",
+            partial(_train, row, options, threads, seed),
+            SECONDS + _EPOCH * options.epochs,
+        )
+        for seed in range(options.seed, options.seed + options.seeds)
+        for row in rows
+    ]
+
+
+_EPOCH = 60.0  # seconds, of a training on all of CIFAR-10 with two cores
+_SECONDS = 40.0  # of a process that times three loops
+
+
+def planned(options: Options) -> list[tuple[str, float]]:
+    """Every row as it is called, with the seconds that one of its processes may take."""
+    return [(describe(Row(mode)), _SECONDS) for mode in MODES]
+
+
+def measure(options: Options, say: Say, lasting: Lasting | None = None) -> record.Record:
+    """Measure; returns the record, of as much as ``lasting`` gives time for.
+
+    Raises RunError where no framework can run, RecordError where it can't go on as asked.
+    """
+    lasting, threads = lasting or Lasting(), launch.available_threads()
+    frameworks.reference_framework()  # nothing can run without one
+    descriptions, errors = frameworks.ask(tuple(WORKERS), threads, say)
+    context = record.context(descriptions, "cpu", threads, process.ALLOCATOR)
+    rows = [Row(mode, errors.get(mode[0])) for mode in MODES]
     settings = {key: value for key, value in vars(options).items() if key != "data"}
     if options.data is None:
         settings |= {"epochs": 0, "limit": None, "seeds": 0}
-    return {
-        "schema": record.version("train"),
-        "kind": "train",
-        "context": record.context(descriptions, "cpu", threads, process.ALLOCATOR),
-        "settings": {**settings, "least_loop": LEAST_LOOP, "least_feed": LEAST_FEED},
-        "rows": [row.as_json() for row in rows],
-    }
+
+    def snapshot() -> record.Record:
+        return {
+            "schema": record.version("train"),
+            "kind": "train",
+            "context": context,
+            "settings": {**settings, "least_loop": LEAST_LOOP, "least_feed": LEAST_FEED},
+            "rows": [row.as_json() for row in rows],
+        }
+
+    timed = partial(_process, options=options, threads=threads)
+    every = rounds.steps(rows, options.rounds, timed, describe, seconds=lambda row: _SECONDS)
+    every += _accuracies(rows, options, threads)
+    lasting.begin(every, snapshot(), rows, "rows")
+    return lasting.run(snapshot, say)

@@ -10,7 +10,8 @@ import pytest
 import weight_port
 from benchmarks import kinds
 from benchmarks.__main__ import COMMANDS, main
-from benchmarks.commands import forward, latency, plot, show
+from benchmarks.commands import forward, latency
+from benchmarks.commands.records import plot, show
 from benchmarks.devices.timing import Plan
 from benchmarks.experiments.latency.scenarios import SCENARIOS
 from benchmarks.experiments.layers.table import SORTS
@@ -18,7 +19,7 @@ from benchmarks.report import pictures
 
 NAMES = (
     *("run", "show", "plot", "compare", "merge", "port", "parity"),
-    *("layers", "selftest", "throughput", "latency", "train"),
+    *("layers", "selftest", "throughput", "latency", "train", "gpu", "gpu-reference"),
 )
 HEAVY = {"numpy", "jsonschema", "tabulate", "matplotlib", "PIL", "torch", "paddle"}
 

@@ -252,7 +252,9 @@ def test_every_round_is_a_fresh_process_per_cell_in_abba_order(fake_workers, mon
     fake = fake_workers()
     assert main(TWO_ROUNDS) == 0
     products = ["peak", "peak"]
-    assert fake.asked == ["describe"] * 2 + ["reference", *products, *ALL, *products, *ALL[::-1]]
+    # The reference is made when the first row needs it: a run that is short of time makes no more.
+    first = [*products, "reference", *ALL]
+    assert fake.asked == ["describe"] * 2 + [*first, *products, *ALL[::-1]]
     done = kinds.read(Path("run.json"))
     assert [[p["round"] for p in cell["processes"]] for cell in done["cells"]] == [[0, 1]] * 4
     assert Path("run.html").read_text() == page.render(done)

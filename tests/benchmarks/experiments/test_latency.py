@@ -431,7 +431,7 @@ def test_a_rate_is_a_row_of_its_own_and_takes_the_place_of_the_usual_loads(monke
     assert offers == [*served, ("single-stream", None, None)]
     asked = []
 
-    def measure(options, _):
+    def measure(options, *_):
         asked.append((options.loads, options.rates))
         raise RunError("no")
 

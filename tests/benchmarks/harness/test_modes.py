@@ -135,7 +135,7 @@ def test_the_suites_that_come_along_can_be_read(name):
 
 
 def test_the_suites_are_those_that_are_documented():
-    known = "cifar classics cpu gpu modes paper quick resnets torch-gpu"
+    known = "cifar classics cpu gpu gpu-worth modes paper quick resnets torch-gpu"
     assert suites.names() == known.split()
 
 

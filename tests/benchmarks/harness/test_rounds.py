@@ -5,9 +5,17 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.harness import rounds
+from benchmarks.harness.lasting import Lasting, Step
 from parity.workers.launch import WorkerError
 
 GOOD, BAD = ({"parity": {"error": error}} for error in (None, "parity: too far\nover 1e-04"))
+
+
+def done(steps, say=lambda line: None):
+    """Do the steps of a run that keeps nothing."""
+    lasting = Lasting(steps=steps)
+    lasting.run(dict, say)
+    return lasting
 
 
 def ran(names, count, outcomes=None, **options):
@@ -23,8 +31,8 @@ def ran(names, count, outcomes=None, **options):
         row.add(turn, outcome)
         return f"well in {turn}"
 
-    rounds.run(rows, count, process, lambda row: row.case, lines.append, **options)
-    return rows, calls, lines
+    done(rounds.steps(rows, count, process, lambda row: row.case, **options), lines.append)
+    return rows, calls, [line.partition("; about")[0] for line in lines]
 
 
 def test_every_row_runs_in_every_round_forward_and_backward():
@@ -59,8 +67,13 @@ def test_a_row_that_failed_is_not_run_again_and_the_others_are(outcome, kept):
 def test_a_row_that_can_not_run_never_does():
     rows = [rounds.Row("a", "no torch"), rounds.Row("b")]
     lines = []
-    rounds.run(rows, 2, lambda row, turn: row.case * 2, lambda row: row.case, lines.append)
-    assert lines == ["[1/4] a: no torch", "[2/4] b: bb", "[3/4] b: bb", "[4/4] a: no torch"]
+    done(rounds.steps(rows, 2, lambda row, turn: row.case * 2, lambda row: row.case), lines.append)
+    assert [line.partition("; about")[0] for line in lines] == [
+        "[1/4] a: no torch",
+        "[2/4] b: bb",
+        "[3/4] b: bb",
+        "[4/4] a: no torch",
+    ]
 
 
 def test_another_error_ends_the_run():
@@ -70,15 +83,16 @@ def test_another_error_ends_the_run():
         ran("ab", 1, {("a", 0): WorkerError("killed")}, failures=(KeyError,))
 
 
-def test_a_round_begins_before_its_first_row_even_where_that_has_failed():
+def test_what_comes_first_in_a_round_does_even_where_its_first_row_has_failed():
     events = []
     rows = [rounds.Row("a", "no torch"), rounds.Row("b")]
-    rounds.run(
+    steps = rounds.steps(
         rows,
         2,
         lambda row, turn: events.append(row.case) or "",
         lambda row: row.case,
-        lambda line: None,
-        begin=lambda turn: events.append(turn),
+        before=lambda turn: [Step("peaks", lambda: events.append(turn) or "")],
     )
+    done(steps)
     assert events == [0, "b", 1, "b"]
+    assert [step.what for step in steps] == ["peaks", "a", "b", "peaks", "b", "a"]

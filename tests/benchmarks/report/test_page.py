@@ -18,6 +18,7 @@ from benchmarks import kinds, stats
 from benchmarks.__main__ import main
 from benchmarks.experiments.forward import rows
 from benchmarks.readme import __main__ as readme
+from benchmarks.records import marks, rooms
 from benchmarks.records import record as records
 from benchmarks.report import page
 from tests.helpers.benchmark_records import FAILED, cell, failed, many, process, record
@@ -251,12 +252,20 @@ def test_the_environment_and_the_meaning_of_figures_are_there(show: Open) -> Non
 
 def test_a_noisy_machine_and_changed_files_are_warned_of(show: Open) -> None:
     made = small()
+    made["context"]["rooms"] = rooms.digests()
     assert not show(made).find_element(By.ID, "warnings").is_displayed()
     made["context"]["commit"]["dirty"] = True
     made["context"]["system"]["load"] = [1.5, 1.0, 1.0]
     warned = text(show(made), "#warnings")
     assert "Files differed" in warned
     assert "The load was 1.5 on 2 cores" in warned
+
+
+def test_a_record_that_is_stale_or_not_complete_says_so(show: Open) -> None:
+    made = {**small(), marks.INCOMPLETE: {"done": 3, "of": 20}}
+    warned = text(show(made), "#warnings")
+    assert "Taken with code of commit 0123456789ab; the code has changed since." in warned
+    assert "NOT COMPLETE: 3 of 20 steps are done" in warned
 
 
 def test_a_run_of_nothing_is_not_called_good(show: Open) -> None:

@@ -12,10 +12,10 @@ from tests.helpers import small_network as faulty
 from tests.helpers.small_network import in_torch, torch_outputs
 
 
-@pytest.mark.parametrize("name", ["resnet18_vd", "resnext50_32x4d"])
+@pytest.mark.parametrize("name", ["resnet18_vd", "resnext50_32x4d", "se_resnet18_vd"])
 @pytest.mark.numerical
 def test_the_kernels_compute_what_torch_does(name: str) -> None:
-    """Groups, pooled shortcuts and odd sizes, layer by layer in float64."""
+    """Groups, pooled shortcuts, gates and odd sizes, layer by layer in float64."""
     weights = faulty.seeded.draw(name, 2, 10)
     fed = np.random.default_rng(0).standard_normal((1, 3, 58, 42))
     ours = dict(faulty.run(name, weights, fed))

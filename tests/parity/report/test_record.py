@@ -160,24 +160,26 @@ def test_a_wrong_record_is_not_written(
 
 def manifest() -> dict[str, Any]:
     return {
-        "schema": 1, "framework": "torch", "model": "resnet18", "labels": [1, 2],
+        "schema": 2, "framework": "torch", "model": "resnet18", "labels": [1, 2],
         "images": [2, 3, 32, 32], "images_sha256": 64 * "0", "weights": "a.pth", "device": "cpu",
         "options": {
             "precisions": ["float64"], "modes": ["eval"], "isolate": False, "backward": False,
             "steps": 0,
         },
-        "threads": 2, "said": DESCRIPTION,
+        "threads": 2, "said": dict(DESCRIPTION), "digests": {"a/b": 64 * "0"},
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("mutate", "reason"),
     [
-        (lambda m: m.update(schema=2), r"record\.schema: 2, but its const should be 1"),
+        (lambda m: m.update(schema=1), r"record\.schema: 1, but its const should be 2"),
         (lambda m: m.update(framework="jax"), r"record\.framework: 'jax'"),
         (lambda m: m.pop("labels"), "required should be .*labels"),
         (lambda m: m["options"].pop("steps"), r"record\.options: .*steps"),
         (lambda m: m["said"].pop("version"), r"record\.said: .*version"),
+        (lambda m: m.pop("digests"), "required should be .*digests"),
+        (lambda m: m["digests"].update(x="0"), r"record\.digests\.x"),
     ],
 )
 def test_a_folder_that_is_no_dump_is_refused(

@@ -14,6 +14,7 @@ import pytest
 import weight_port
 from parity import seeded
 from parity.__main__ import main
+from parity.run import dumps
 from parity.workers.outputs import DONE
 from tests.helpers import commands
 
@@ -155,12 +156,61 @@ def test_a_broken_dump_ends_with_an_error(
     assert not (copies / "out").exists()
 
 
+def resigned(folder: Path) -> None:
+    """The manifest of a dump whose files were changed, with their digests of now."""
+    path = folder / "manifest.json"
+    manifest = {**json.loads(path.read_text()), "digests": dumps._digests(folder)}
+    path.write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("side", ["torch", "paddle"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"{FORWARD}/logits.safetensors", f"{FORWARD}/conv1.safetensors", "weights.safetensors",
+        "training-train-float64/step1/loss.safetensors",
+        "training-train-float64/step1/fc_0.w_0.safetensors",
+    ],
+)  # fmt: skip
+def test_a_changed_tensor_is_not_compared(copies: Path, side: str, name: str) -> None:
+    path = copies / side / name
+    tensors = {key: array.copy() for key, array in weight_port.read(path).items()}
+    path.unlink()
+    for array in tensors.values():
+        array.reshape(-1)[:1].view(np.uint8)[:1] ^= 1  # the last bit: no comparison shows it
+    weight_port.write(path, tensors)
+    done = compared(copies)
+    assert done.returncode == 2, done.stdout
+    assert f"{path}: changed since the run: its digest is another" in done.stderr
+    resigned(copies / side)
+    done = compared(copies)
+    assert "changed since" not in done.stderr
+
+
+def test_a_file_that_no_run_wrote_is_refused(copies: Path) -> None:
+    shutil.copy(copies / "torch" / FORWARD / "conv1.safetensors", copies / "torch" / "more")
+    done = compared(copies)
+    assert done.returncode == 2, done.stdout
+    assert "more: not named in manifest.json" in done.stderr
+
+
+def test_digests_can_not_be_left_out(copies: Path) -> None:
+    path = copies / "torch" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["digests"]
+    path.write_text(json.dumps(manifest))
+    done = compared(copies)
+    assert done.returncode == 2, done.stdout
+    assert "digests" in done.stderr
+
+
 def test_outputs_copied_from_the_other_side_do_not_hide_other_weights(copies: Path) -> None:
     path = copies / "torch" / "weights.safetensors"
     tensors = {name: array.copy() for name, array in weight_port.read(path).items()}
     tensors["bn_conv1_mean"] += np.float32(1)
     path.unlink()
     weight_port.write(path, tensors)
+    resigned(copies / "torch")
     done = compared(copies)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "outputs equal, 1 tensor differs" in done.stdout

@@ -23,7 +23,6 @@ from parity.__main__ import main
 from parity.comparison import known_differences
 from parity.run import plan
 from parity.run import run as parity_run
-from parity.run.follower import Follower
 from parity.run.plan import Options
 from parity.run.results import Machine, Subject
 from parity.workers.worker import do_runs
@@ -456,8 +455,9 @@ def _first_that_differs(
     change(session.model)
     do_runs(job, {"forward": session.forward})
     tensors = cache(lambda: parity_run.tensors(subject))
-    follower = Follower(roots, tensors, inputs["images"])
-    (found,) = parity_run.compare_sections("resnet18", FORWARD, follower, lambda _: None)
+    follower = parity_run.follower("resnet18", roots, tensors, inputs["images"])
+    sections = plan.sections("resnet18", FORWARD)
+    (found,) = parity_run.compare_sections("resnet18", sections, follower, lambda _: None)
     assert not found.error
     names = [output.name for output in found.outputs if not output.passed]
     assert found.passed == (not names) == (found.cause is None)

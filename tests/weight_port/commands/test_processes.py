@@ -98,7 +98,12 @@ def test_inspect_lists_what_is_wrong_and_fails(tmp_path, folder) -> None:
 
 
 @pytest.mark.parametrize(
-    "to", [row.name for row in keys.DIALECTS.values() if "resnet18" in row.holds and row.linear]
+    "to",
+    [
+        row.name
+        for row in keys.DIALECTS.values()
+        if "resnet18" in row.holds and row.linear and not row.padding
+    ],
 )
 def test_convert(tmp_path, folder, same_bits, fake, to: str) -> None:
     out = tmp_path / ("net" if to == "paddle1" else "net.safetensors")

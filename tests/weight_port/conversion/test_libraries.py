@@ -162,6 +162,35 @@ def test_timm_has_these_keys_and_shapes(name: str) -> None:
     assert {key: e.shape for key, e in keys.keys("timm", name, 7).items()} == real
 
 
+# -- torchvision on CIFAR's stem, and cut into its children
+
+
+def small(name: str) -> torch.nn.Module:
+    """torchvision's network with a 3x3 stem and no max-pool, as SimCLR's ports have it."""
+    model = models.torchvision(name.removeprefix("cifar_"), 5)
+    model.conv1 = torch.nn.Conv2d(3, 64, 3, padding=1, bias=False)
+    model.maxpool = torch.nn.Identity()
+    return model
+
+
+FOUR_STAGES = [n for n in keys.DIALECTS["cifar-fc"].holds if len(arch.RESNETS[n].blocks) == 4]
+
+
+@pytest.mark.parametrize("name", FOUR_STAGES)
+def test_torchvision_on_cifars_stem_has_these_keys_and_shapes(name: str) -> None:
+    with torch.device("meta"):
+        model = small(name)
+    real = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+    assert {key: e.shape for key, e in keys.keys("cifar-fc", name, 5).items()} == real
+
+
+@pytest.mark.parametrize("name", ["cifar_resnet18", "cifar_resnet50"])
+def test_torchvision_on_cifars_stem_bit_for_bit(name: str) -> None:
+    tensors = weights(name)
+    there = weight_port.convert(tensors, to="cifar-fc")
+    assert in_torch(small(name), there).tobytes() == ours(name, tensors).tobytes()
+
+
 # -- transformers
 
 DEPTHS = {
@@ -338,8 +367,8 @@ def golden(path: Path) -> dict[str, tuple[int, ...]]:
 
 @pytest.mark.parametrize("path", sorted(LIBRARY_KEYS.glob("*/*.txt")), ids=lambda p: p.stem)
 def test_a_librarys_model_has_these_keys_and_shapes(path: Path) -> None:
-    """PaddleClas 2.6.0's model_zoo, PaddleDetection's resnet.py and senet.py, and RT-DETR's
-    presnet.py, whose batch norms are frozen and so without counters."""
+    """Of PaddleClas release/2.0 and 2.6.0, PaddleDetection, RT-DETR, MMPretrain, MMSegmentation,
+    Detectron2 and Flax; torch's counters left out, which frozen batch norms have not."""
     dialect, name = path.parent.name, path.stem
     table = keys.keys(dialect, name)
     real = golden(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
@@ -15,7 +16,6 @@ import torch
 import weight_port
 from benchmarks.harness.processes import peak_anonymous
 from weight_port import recognise
-from weight_port.commands import inspect as command_inspect
 from weight_port.formats import files
 from weight_port.formats.contents import Contents
 from weight_port.pickles import reader
@@ -157,22 +157,22 @@ def resident(path: Path) -> int:
 
 
 def look(path: Path) -> Contents:
-    """What ``inspect`` does of a file, which stays mapped."""
-    checkpoint = files.open_checkpoint(path)
-    try:
-        seen = recognise(checkpoint.contents)
-    except weight_port.DialectError:
-        seen = None
-    report = command_inspect._report(path, checkpoint, seen, "")
-    assert report["values"] == sum(a.size for a in checkpoint.contents.tensors.values())
-    return checkpoint.contents
+    """Open a file, which stays mapped, and see what it is."""
+    contents = files.open_checkpoint(path).contents
+    with contextlib.suppress(weight_port.DialectError):
+        recognise(contents)
+    return contents
 
 
 MAPPED = ["x.pdparams", "x.safetensors", "x.pth", "legacy.pth", "x.npz", "x.pdiparams", "folder"]
 
 
-@pytest.mark.parametrize("name", [*MAPPED, "x.safetensors.index.json"])
-def test_inspect_reads_no_tensor(name: str, tmp_path) -> None:
+# The check sums of an archive of NumPy's are compared: all of it is read.
+UNREAD = [name for name in MAPPED if name != "x.npz"]
+
+
+@pytest.mark.parametrize("name", [*UNREAD, "x.safetensors.index.json"])
+def test_opening_and_recognising_reads_no_tensor(name: str, tmp_path) -> None:
     """A touched page brings fifteen neighbours with it; the tensors are 4 MiB each."""
     path = save(tmp_path / name, big(1) if name == "x.pdiparams" else big(4))
     mapped = {"folder": path / "w0", "x.safetensors.index.json": tmp_path / "shard.safetensors"}
@@ -184,7 +184,7 @@ def test_inspect_reads_no_tensor(name: str, tmp_path) -> None:
     assert resident(file) > file.stat().st_size * 0.9  # the measure sees what is read
 
 
-def test_inspect_reads_a_network_s_names_alone(tmp_path, fake) -> None:
+def test_recognising_reads_a_network_s_names_alone(tmp_path, fake) -> None:
     path = tmp_path / "x.safetensors"
     weight_port.write(path, fake("torchvision", "resnet34"))
     contents = look(path)

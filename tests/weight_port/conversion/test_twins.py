@@ -23,6 +23,7 @@ CASES = [
     ("paddleclas", "resnet50_vd", ["resnet50_vc: s", "recogniser", "PaddleSeg"], ["blurred"]),
     ("paddleclas-2.0-vd", "resnet34_vd_paddleclas", ["recogniser", "dilat"], ["blurred", "_vc"]),
     ("paddleclas", "resnet50", ["ResNet50_last_stage_stride1", "resnet50_v1"], ["_vc"]),
+    ("paddleclas-2.0", "resnet50", ["ResNetTSM", "resnet50_v1"], ["blurred"]),
     ("paddledetection", "resnet50", ["resnet50_v1", "dilat"], ["recogniser"]),
     ("detectron2", "resnet101_v1", ["resnet101: stride"], ["_vc"]),
     ("cifar", "resnet20", ["plain20", "option A"], ["dilat"]),

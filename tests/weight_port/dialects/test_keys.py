@@ -88,6 +88,13 @@ SAMPLES = {
         predictions/kernel predictions/bias""",
     "keras-first": """conv1/kernel conv1/bias bn_conv1/gamma res2a_branch2a/kernel
         bn2a_branch2a/moving_mean res2a_branch1/bias res4f_branch2c/kernel fc1000/kernel""",
+    "tf-official": """conv1/kernel bn_conv1/gamma bn_conv1/moving_variance res2a_branch1/kernel
+        res4f_branch2c/kernel bn5c_branch2c/beta fc1000/kernel fc1000/bias""",
+    "flax": """params/conv_init/kernel params/bn_init/scale batch_stats/bn_init/mean
+        params/BottleneckResNetBlock_0/Conv_0/kernel params/BottleneckResNetBlock_0/conv_proj/kernel
+        batch_stats/BottleneckResNetBlock_0/norm_proj/var
+        batch_stats/BottleneckResNetBlock_32/BatchNorm_2/mean params/Dense_0/kernel
+        params/Dense_0/bias""",
     "caffe": """conv1/0 bn_conv1/0 bn_conv1/1 bn_conv1/2 scale_conv1/0 scale_conv1/1
         res2a_branch1/0 scale2a_branch2a/1 res3b3_branch2a/0 bn4b22_branch2c/2 fc1000/0 fc1000/1""",
     "cifar": """conv1.weight bn1.running_mean layer1.0.conv1.weight layer2.0.shortcut.0.weight
@@ -136,6 +143,11 @@ def test_sample_keys(dialect: str) -> None:
 @pytest.mark.parametrize("dialect", [row.name for row in keys.DIALECTS.values() if row.deep])
 def test_sample_keys_of_vd_networks(dialect: str) -> None:
     assert set(VD_SAMPLES[dialect].split()) <= set(keys.keys(dialect, deepest(dialect, True)))
+
+
+def test_every_row_says_how_it_was_verified_and_none_by_sample_keys_alone() -> None:
+    said = {row.name: row.verified for row in keys.DIALECTS.values()}
+    assert [name for name, text in said.items() if not text or "sample" in text] == []
 
 
 @pytest.mark.parametrize(("dialect", "name"), EVERY)
@@ -291,7 +303,7 @@ def assert_is(found: weight_port.Detection, dialect: str, name: str) -> None:
     alike = [n for n, other in arch.ARCHITECTURES.items() if form(other) == wanted]
     held = [n for n in keys.DIALECTS[found.dialect].holds if n in alike]
     # Keras's and Caffe's names are of one release; under the others anyone saves networks.
-    released = found.dialect in ("keras", "keras-first", "caffe")
+    released = found.dialect in ("keras", "keras-first", "tf-official", "flax", "caffe")
     strangers = [] if released else [n for n in alike if n not in held]
     assert [found.architecture, *found.twins] == held + strangers
 

@@ -316,6 +316,13 @@ def test_no_two_namings_have_the_same_shapes() -> None:
         assert fits == [f"{twins[0]} as Paddle 1.x names it", *more]
 
 
+@pytest.mark.parametrize("top", [True, False])
+def test_a_gated_network_is_named_by_its_shapes_with_or_without_its_classifier(top: bool) -> None:
+    entries = dialects.keys("paddle1", "se_resnet18_vd", 7, include_top=top)
+    shapes = [entries[key].shape for key in sorted(entries)]
+    assert paddle_variables.name_by_shapes(shapes, "x").variables == sorted(entries)
+
+
 VISION = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d",
           "wide_resnet50_2"]  # fmt: skip
 

@@ -17,6 +17,7 @@ import torch
 import torchvision
 
 import weight_port
+from weight_port.conversion import certificate
 from weight_port.formats import safetensors as safetensors_file
 from weight_port.storage import buffers
 
@@ -95,6 +96,9 @@ def test_a_real_model_from_torch_to_paddle(tmp_path, same_bits) -> None:
         "architecture": "resnet50",
         "source": "torch.safetensors",
         "source_sha256": hashlib.sha256(source).hexdigest(),
+        "source_dialect": "torchvision",
+        "rules_sha256": certificate.rules(),
+        "made_by": f"resnet-parity {weight_port.__version__}",
         "undecided": "resnet50_v1, resnet50_caffe, resnet50_keras, dilated, "
         "last stage of stride 1, blurred, shifted in time",
     }
