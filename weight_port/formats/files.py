@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 import numpy as np
 
 from weight_port.errors import DestinationError, FormatError, shown
-from weight_port.formats import damage, table
+from weight_port.formats import damage, states, table
 from weight_port.formats.contents import Contents, Tensors
 from weight_port.formats.locate import locate
 from weight_port.formats.table import SUFFIXES, WRITABLE, Format
@@ -72,6 +72,8 @@ def read_as(row: Format, source: File | Folder, key: str | None = None) -> Conte
     arguments = () if key is None else (key,)
     try:
         contents: Contents = _module(_MODULES[row]).read(source, *arguments)
+    except states.NoSuchKey:
+        raise
     except FormatError as error:
         if ASKS_FOR in str(error):  # a known attack stays one, whatever else is wrong
             raise

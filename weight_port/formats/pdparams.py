@@ -74,7 +74,7 @@ def read(file: File, key: str | None = None) -> Contents:
     try:
         value, notes = states.choose(value, lambda item: _array(item) is not None, key)
     except FormatError as error:
-        raise FormatError(f"{file.where}: {error}") from None
+        raise type(error)(f"{file.where}: {error}") from None
     value.pop(NAME_TABLE, None)
     collected = _Found(len(data))
     try:

@@ -174,7 +174,7 @@ def _contents(where: str, pickled: Pickled, key: str | None) -> Contents:
     try:
         state, notes = choose(value, is_tensor, key)
     except FormatError as error:
-        raise FormatError(f"{where}: {error}") from None
+        raise type(error)(f"{where}: {error}") from None
     tensors = _tensors(where, state, pickled.size)
     others = (*left_out(state, is_tensor), *left_out_note(pickled.left_out))
     return Contents(tensors, (*pickled.notes, *whole, *notes, *others))

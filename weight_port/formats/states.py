@@ -30,6 +30,10 @@ _DEPTH = 2
 IsTensor = Callable[[Any], bool]
 
 
+class NoSuchKey(FormatError):
+    """The file is sound, and has no dict of tensors under the key that was asked for."""
+
+
 def _states(value: Mapping[Any, Any], is_tensor: IsTensor) -> Iterator[str]:
     """The keys of the dicts that hold tensors by name, or a dict that does."""
     for key, item in value.items():
@@ -60,7 +64,7 @@ def choose(value: Any, is_tensor: IsTensor, key: str | None = None) -> tuple[Any
     if key is not None:
         path = _path(value, key, is_tensor)
         if path is None:
-            raise FormatError(_no_such_key(value, key, is_tensor))
+            raise NoSuchKey(_no_such_key(value, key, is_tensor))
         for part in path:
             left = beside(value, part, is_tensor)
             value = value[part]

@@ -12,7 +12,10 @@ from weight_port import arch
 from weight_port.dialects import keys
 from weight_port.parts import others, prefixes, wrappers
 
-EVERY = [(row.name, name) for row in keys.DIALECTS.values() for name in row.holds]
+# Flax keeps a network in two trees, params and batch_stats: no one prefix stands before both.
+EVERY = [
+    (row.name, name) for row in keys.DIALECTS.values() if row.name != "flax" for name in row.holds
+]
 
 
 @pytest.mark.parametrize(("dialect", "name"), EVERY)

@@ -89,7 +89,7 @@ def _contents(
         try:
             value, notes = states.choose(value, _is_array, key or usual)
         except FormatError as error:
-            raise FormatError(f"{where}: {error}") from None
+            raise type(error)(f"{where}: {error}") from None
     tensors: Tensors = {}
     others: list[str] = []
     momenta = 0
