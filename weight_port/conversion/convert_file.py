@@ -105,13 +105,14 @@ def convert_file(
     if isinstance(beside.rest, Path) and network.others:
         outputs.append(Output(beside.rest, network.others))
         notes += (f"the other tensors are in {beside.rest}",)
+    keys = replace(detection, dialect=to).keys()
+    unsound = numbers.faults(tensors, numbers.variances(converted, keys)).sentences()
     _write(outputs, force)
     counters, dropped = _difference(network.tensors, converted, detection, to)
     notes = (*checkpoint.contents.notes, *network.notes, *map(str, converted.differences), *notes)
     if include_top and not detection.include_top:
         notes += ("there is no classifier in the source, and none in the result",)
-    keys = replace(detection, dialect=to).keys()
-    notes += numbers.faults(tensors, numbers.variances(converted, keys)).sentences()
+    notes += unsound
     undecided = tuple(filter(None, (twins.open_to(detection, to), twins.short(detection))))
     place = (network.prefix, network.modules)
     return Ported(detection, len(tensors), counters, dropped, notes, undecided, *place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -398,7 +399,7 @@ def test_a_real_run_times_all_four_rows(real):
     out, err, done = real
     lines = [line for line in out.splitlines() if line.startswith("| resnet18")]
     assert [line.split("|")[3].strip() for line in lines] == ALL
-    assert "[4/4] resnet18 batch 1 paddle.vision:" in err
+    assert re.search(r"\[\d+/\d+\] resnet18 batch 1 paddle.vision:", err)  # peaks have steps too
     for row in rows.rows(done):
         assert row["error"] is None
         assert 0 < row["relative_l2"] <= 1e-4
