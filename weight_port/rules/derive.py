@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from weight_port.rules.evidence import layouts
-from weight_port.rules.evidence.matching import VALUES, Matching, match
+from weight_port.rules.evidence.matching import match
+from weight_port.rules.evidence.pairs import VALUES, Matching
 from weight_port.rules.evidence.units import Side, Unit
 from weight_port.rules.evidence.units import side as side_of
 from weight_port.rules.evidence.values import same_values

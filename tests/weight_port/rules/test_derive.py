@@ -17,7 +17,7 @@ from weight_port.rules import derive as deriving
 from weight_port.rules import reader, writer
 from weight_port.rules.apply import apply
 from weight_port.rules.derive import Derivation, accept, derive
-from weight_port.rules.evidence import matching
+from weight_port.rules.evidence import families, matching
 from weight_port.rules.operations import Transpose
 
 Tensors = dict[str, np.ndarray]
@@ -354,12 +354,13 @@ def test_an_order_that_is_taken_for_granted_would_be_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The traps fail where the checks of order, or those of what is left, are taken out."""
-    monkeypatch.setattr(matching, "_same_grid", lambda *_: True)
-    monkeypatch.setattr(matching, "_is_broken", lambda *_: False)
+    monkeypatch.setattr(families, "_same_grid", lambda *_: True)
+    monkeypatch.setattr(families, "_is_broken", lambda *_: False)
     for trap in ("by layer here and by block there", "another missing on each side"):
         source, target, _ = TRAPS[trap]
         assert not derive(source, target, ("torch", "paddle")).open, trap
-    monkeypatch.setattr(matching, "_may_be_left", lambda *_: True)
+    for module in (families, matching):
+        monkeypatch.setattr(module, "may_be_left", lambda *_: True)
     source, target, _ = TRAPS["branches, one renamed"]
     assert not derive(source, target).open
     assert deriving.GUESSED not in derive(source, target).evidence
