@@ -18,13 +18,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import weight_port
 from parity import images
-from parity.comparison.precision import PRECISIONS
 from parity.records import RecordError
 from parity.report import record as reports
 from parity.report.text import render
-from parity.run import device, dumps
+from parity.run import dumps, options
 from parity.run.inputs import Given, UsageError, check_pixels, subject
-from parity.run.plan import MODES, Options
+from parity.run.plan import Options
 from parity.run.results import FRAMEWORKS, Machine, Report, Subject
 from parity.run.run import run
 from parity.workers.launch import WorkerError
@@ -45,17 +44,7 @@ def _add_given(parser: argparse.ArgumentParser) -> None:
     add("--size", type=terminal.whole(1), metavar="PIXELS",
         help="side of the images (default: the network's, 224 or CIFAR's 32)")  # fmt: skip
     add("--seed", type=terminal.whole(0), default=0, help="of weights, images and labels not given")
-    add("--precision", type=terminal.names(tuple(PRECISIONS)), default=("float64", "float32"),
-        metavar="A,B,…", help=f"of {', '.join(PRECISIONS)} (default: float64,float32)")  # fmt: skip
-    add("--mode", type=terminal.names(MODES), default=("eval",), metavar="A,B",
-        help="eval, train or eval,train (default: eval)")  # fmt: skip
-    add("--isolate", action="store_true",
-        help="also feed every layer the reference's input: each layer's own error")  # fmt: skip
-    add("--backward", action="store_true", help="also the gradients of a loss")
-    add("--train-steps", type=terminal.whole(0), default=0, metavar="N", help="also N steps of SGD")
-    add("--device", choices=device.CHOICES, default="auto", help="gpu if both have one (auto)")
-    for side in FRAMEWORKS:
-        add(f"--{side}-python", metavar="PYTHON", help=f"interpreter of {side}'s own environment")
+    options.add(parser, "N steps of SGD")
 
 
 def _add_shown(parser: argparse.ArgumentParser) -> None:
@@ -91,16 +80,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _options(args: argparse.Namespace) -> Options:
-    return Options(args.precision, args.mode, args.isolate, args.backward, args.train_steps)
-
-
-def _machine(args: argparse.Namespace) -> Machine:
-    given = {side: getattr(args, f"{side}_python") for side in FRAMEWORKS}
-    pythons = {side: python for side, python in given.items() if python is not None}
-    return Machine(device.choose(args.device, pythons, terminal.progress), pythons)
-
-
 # -- commands
 
 
@@ -113,10 +92,10 @@ def _show(report: Report, args: argparse.Namespace) -> int:
     return {"EQUAL": 0, "DIFFERENT": 1}.get(record["verdict"], 2)
 
 
-def _subject(model: str, given: Given, folder: Path, options: Options) -> Subject:
+def _subject(model: str, given: Given, folder: Path, chosen: Options) -> Subject:
     """What runs, checked against how it is to run. Raises UsageError and others."""
     network = subject(model, given, folder, terminal.progress)
-    if options.steps or "train" in options.modes:
+    if chosen.steps or "train" in chosen.modes:
         check_pixels(model, network.images.shape[-1], "training mode takes their statistics")
     return network
 
@@ -126,12 +105,12 @@ def _run(arguments: Sequence[str]) -> int:
     args = _parser().parse_args(arguments)
     if len(args.models) > 1 and args.weights is not None:
         raise UsageError("--weights are those of one network: name one MODEL")
-    machine, worst = _machine(args), 0
+    machine, worst = options.machine(args), 0
     with tempfile.TemporaryDirectory(prefix="resnet-parity-") as folder:
         for model in args.models:
             given = Given(args.weights, args.torch_weights, args.images, args.size, args.seed)
-            network = _subject(model, given, Path(folder), _options(args))
-            report = run(network, _options(args), machine, terminal.progress)
+            network = _subject(model, given, Path(folder), options.chosen(args))
+            report = run(network, options.chosen(args), machine, terminal.progress)
             status = _show(report, args)
             worst = 1 if 1 in (status, worst) else max(status, worst)
     return worst
@@ -155,8 +134,8 @@ def _dump(arguments: Sequence[str]) -> int:
     )
     given = Given(args.weights, None, args.images, args.size, args.seed)
     with tempfile.TemporaryDirectory(prefix="resnet-parity-") as folder:
-        network = _subject(args.model, given, Path(folder), _options(args))
-        dumps.dump(args.framework, network, _options(args), machine, args.out)
+        network = _subject(args.model, given, Path(folder), options.chosen(args))
+        dumps.dump(args.framework, network, options.chosen(args), machine, args.out)
     terminal.progress(f"dump: {args.out}")
     return 0
 

@@ -204,6 +204,14 @@ def unused(texts: Iterable[str]) -> set[str]:
     return set(BLOCKS) - {block[1] for text in texts for block in _BLOCK.findall(text)}
 
 
+def _rendered() -> dict[Path, tuple[str, str]]:
+    """Every page as it is and as the records have it; raises ValueError for a block on none."""
+    texts = {path: path.read_text() for path in pages()}
+    if missing := unused(texts.values()):
+        raise ValueError(f"no page has the blocks {', '.join(sorted(missing))}: show or drop them")
+    return {path: (text, render(text)) for path, text in texts.items()}
+
+
 def stale_pictures() -> list[Path]:
     """The pictures that were not drawn from the records as they are."""
     wanted = pictures.digest(read(SPEED))
@@ -212,18 +220,16 @@ def stale_pictures() -> list[Path]:
 
 def main() -> int:
     """Run the command; returns its exit status."""
-    old = {path: path.read_text() for path in pages()}
-    new = {path: render(text) for path, text in old.items()}
-    stale = [path for path in old if old[path] != new[path]]
+    stale = {path: new for path, (old, new) in _rendered().items() if old != new}
     pictures_to_draw = stale_pictures()
     if "--check" in sys.argv[1:]:
-        names = [file.name for file in stale + pictures_to_draw]
+        names = [file.name for file in [*stale, *pictures_to_draw]]
         print(f"{', '.join(names)}: stale, run `make readme`" if names else "all is up to date")
         return int(bool(names))
     for picture in pictures_to_draw:
         pictures.draw(read(SPEED), PICTURES[picture], picture, force=True)
-    for path in stale:
-        path.write_text(new[path])
+    for path, text in stale.items():
+        path.write_text(text)
     return 0
 
 

@@ -9,15 +9,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from parity.comparison.precision import PRECISIONS
 from parity.pair import inputs, record, run
 from parity.pair.plan import OPTIMIZERS
 from parity.pair.settings import Settings, settings
 from parity.pair.text import render
 from parity.report import record as reports
-from parity.run import device
+from parity.run import device, options
 from parity.run.inputs import UsageError
-from parity.run.plan import MODES, Options
 from parity.run.results import FRAMEWORKS, Machine
 from weight_port import terminal
 
@@ -37,20 +35,11 @@ def _parser(out: Path) -> argparse.ArgumentParser:
     for side in FRAMEWORKS:
         add(f"--{side}", metavar="MAKE", help="pkg.mod:make or file.py:make, which builds its side")
         add(f"--{side}-weights", metavar="FILE", help="else carried over from the other side's")
-        add(f"--{side}-python", metavar="PYTHON", help=f"interpreter of {side}'s own environment")
     add("--input", action="append", default=[], metavar="NAME=FORM", help="float32[2,3,224,224], "
         "int64[2,16]<1000, a .npy or .npz file, images or a folder of such")  # fmt: skip
     add("--seed", type=terminal.whole(0), default=0, help="of what is not given")
-    add("--precision", type=terminal.names(tuple(PRECISIONS)), default=("float64", "float32"),
-        metavar="A,B,…", help=f"of {', '.join(PRECISIONS)} (default: float64,float32)")  # fmt: skip
-    add("--mode", type=terminal.names(MODES), default=("eval",), metavar="A,B",
-        help="eval, train or eval,train (default: eval)")  # fmt: skip
-    add("--isolate", action="store_true",
-        help="also feed every layer the reference's input: each layer's own error")  # fmt: skip
-    add("--backward", action="store_true", help="also the gradients of a loss")
-    add("--train-steps", type=terminal.whole(0), default=0, metavar="N", help="also N steps")
+    options.add(parser, "N steps")
     add("--optimizer", choices=OPTIMIZERS, default="sgd", help="of the steps (default: sgd)")
-    add("--device", choices=device.CHOICES, default="auto", help="gpu if both have one (auto)")
     add("--layers", action="store_true", help="print every output and every match")
     add("--out", type=Path, default=out, metavar="DIR",
         help=f"where the record and the page go (default: {out})")  # fmt: skip
@@ -83,8 +72,8 @@ def main(arguments: Sequence[str], out: Path) -> int:
     arrays = inputs.arrays(pair.inputs, pair.folder, args.seed)
     pythons = {side: own.python for side, own in pair.sides.items() if own.python}
     where = Machine(device.choose(args.device, pythons, terminal.progress), pythons)
-    options = Options(args.precision, args.mode, args.isolate, args.backward, args.train_steps)
-    report = run.run(pair, arrays, options, where, args.seed, args.optimizer, terminal.progress)
+    chosen = options.chosen(args)
+    report = run.run(pair, arrays, chosen, where, args.seed, args.optimizer, terminal.progress)
     plain = record.as_json(report)
     terminal.say(render(plain, args.layers))
     file, page = reports.write(plain, args.out, record.SCHEMA)

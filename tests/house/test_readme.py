@@ -178,9 +178,12 @@ def test_the_tables_are_those_of_the_records(page: str) -> None:
     assert readme.render(PAGES[page]) == PAGES[page]
 
 
-def test_every_table_is_shown() -> None:
+def test_every_table_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert readme.unused(PAGES.values()) == set()
     assert readme.unused([README]) >= {"port", "networks"}
+    monkeypatch.setattr(readme, "pages", lambda: [ROOT / "README.md"])
+    with pytest.raises(ValueError, match=r"no page has the blocks .*networks, .*port"):
+        readme.main()
 
 
 def test_every_network_has_a_row_of_speeds() -> None:

@@ -136,7 +136,7 @@ def _about(
         about["undecided"] = others  # which networks the tensors may be of instead
     if converted.mismatches:
         about["mismatches"] = "; ".join(map(str, converted.mismatches))
-    return _metadata(checkpoint, about, sha256)
+    return with_source(about, checkpoint, sha256)
 
 
 def _port_raw(
@@ -150,7 +150,7 @@ def _port_raw(
     """Names and bytes as they are."""
     tensors, notes = _raw(checkpoint, linear_layout)
     tensors, dropped = without(tensors, drop)
-    _write([Output(destination, tensors, _metadata(checkpoint, {"dialect": RAW}, sha256))], force)
+    _write([Output(destination, tensors, with_source({"dialect": RAW}, checkpoint, sha256))], force)
     return Ported(None, len(tensors), 0, (), (*notes, *dropped))
 
 
@@ -178,13 +178,14 @@ def _raw(checkpoint: Checkpoint, linear_layout: str | None) -> tuple[Tensors, tu
     return turned, (*contents.notes, note, *unsound)
 
 
-def _metadata(
-    checkpoint: Checkpoint, about: Mapping[str, str], sha256: Digest | None
+def with_source(
+    about: Mapping[str, str], checkpoint: Checkpoint, sha256: Digest | None
 ) -> dict[str, str | Digest]:
+    """A file's metadata: what it is, and what it was made of."""
     metadata: dict[str, str | Digest] = dict(about)
-    metadata["source"] = Path(checkpoint.where).name
+    metadata[certificate.SOURCE] = Path(checkpoint.where).name
     if sha256 is not None:
-        metadata["source_sha256"] = sha256
+        metadata[certificate.DIGEST] = sha256
     return metadata
 
 

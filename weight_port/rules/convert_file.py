@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
+from weight_port.conversion.convert_file import with_source
 from weight_port.formats.files import format_to_write, open_checkpoint, write
 from weight_port.formats.table import holds_metadata
 from weight_port.rules import reader
 from weight_port.rules.apply import Applied, apply
-from weight_port.rules.model import Rules
 from weight_port.storage import digest, phases
 from weight_port.storage.digest import Digest
 from weight_port.storage.disk import check_apart
@@ -44,18 +43,10 @@ def convert_file(
     phases.begin(phases.RENAME)
     result = apply(port, checkpoint.contents.tensors)
     phases.begin(phases.WRITE)
-    metadata = _metadata(port, rules, checkpoint.where, sha256)
+    about = {"rules": rules.name}
+    if port.target in FRAMEWORKS:
+        about["format"] = FRAMEWORKS[port.target]
+    metadata = with_source(about, checkpoint, sha256)
     write(destination, result.tensors, force=force, metadata=metadata)
     phases.begin(phases.DONE)
     return result
-
-
-def _metadata(
-    port: Rules, rules: Path, where: str, sha256: Digest | None
-) -> Mapping[str, str | Digest]:
-    metadata: dict[str, str | Digest] = {"rules": rules.name, "source": Path(where).name}
-    if port.target in FRAMEWORKS:
-        metadata["format"] = FRAMEWORKS[port.target]
-    if sha256 is not None:
-        metadata["source_sha256"] = sha256
-    return metadata
