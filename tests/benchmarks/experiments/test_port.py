@@ -42,6 +42,7 @@ from tests.helpers.exit_status import status
 from weight_port import arch
 from weight_port.conversion import candidates
 from weight_port.dialects import keys
+from weight_port.parts import prefixes
 
 PARTS = ("start-up", "read", "rename", "write", "wait for the SHA-256", "sync", "exit", "rest")
 SECONDS = {  # of every command, a second where it isn't said
@@ -310,16 +311,28 @@ def test_the_environment_is_a_user_s(monkeypatch) -> None:
 # -- a larger table
 
 
+# What is kept of whole tables: of the usual ones by the tests before, of the grown ones else by
+# those behind.
+KEPT = (candidates.alike, candidates.unlike, keys.marks, prefixes._doors)
+
+
+def forget() -> None:
+    for kept in KEPT:
+        kept.cache_clear()
+
+
 @pytest.fixture
 def grown():
     """The tables with every network twice, for the time of a test."""
     tables = (arch.RESNETS, arch.CLASSICS, arch.ARCHITECTURES, keys.DIALECTS)
     before = [dict(table) for table in tables]
     larger_table.grow(2)
+    forget()
     yield before[2]
     for table, rows in zip(tables, before, strict=True):
         table.clear()
         table.update(rows)
+    forget()
 
 
 def test_a_larger_table_has_every_network_twice_and_no_two_alike(grown) -> None:
