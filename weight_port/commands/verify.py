@@ -13,8 +13,8 @@ import numpy as np
 from weight_port.conversion import certificate, numbers
 from weight_port.conversion.check import check
 from weight_port.conversion.convert import convert_detected
-from weight_port.conversion.recognise import Recognised, recognise, recognise_checkpoint
-from weight_port.errors import DialectError, FormatError, MismatchError, one_line
+from weight_port.conversion.recognise import Choice, Recognised, recognise, recognise_checkpoint
+from weight_port.errors import DialectError, FormatError, MismatchError, one_line, shown
 from weight_port.formats.files import open_checkpoint
 from weight_port.formats.safetensors import read_metadata
 from weight_port.formats.table import holds_metadata
@@ -36,6 +36,8 @@ class Check:
 def run(args: argparse.Namespace) -> int:
     """Print every claim; 0 where none fails, 1 where one does. Raises WeightPortError."""
     metadata = _certificate(args.file)
+    if args.source is not None:
+        _check_there(args.source)
     checks = list(_checks(args.file, metadata, args.source))
     if args.json:
         say_json({"file": str(args.file), "checks": [asdict(check) for check in checks]})
@@ -45,8 +47,14 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any(item.state == FAILS for item in checks) else 0
 
 
+def _check_there(path: Path) -> None:
+    if not path.is_file():
+        raise FormatError(f"{path}: no such file")
+
+
 def _certificate(path: Path) -> dict[str, str]:
     """The metadata of a file that was converted; raises FormatError where there is none."""
+    _check_there(path)
     metadata = read_metadata(path) if holds_metadata(path.name) else {}
     if certificate.RULES not in metadata:
         raise FormatError(
@@ -64,7 +72,10 @@ def _checks(path: Path, metadata: Mapping[str, str], source: Path | None) -> Ite
     try:
         network = recognise(contents, dialect, name)
         check(network.tensors, network.detection, network.detection.include_top)
-        yield Check(claim, HOLDS, "every name and shape is there, and no other")
+        beside = f"; {len(network.others)} others stand beside it" if network.others else ""
+        where = f" under {shown(network.prefix)}" if network.prefix else ""
+        rest = beside or ", and no other"
+        yield Check(claim, HOLDS, f"every name and shape is there{where}{rest}")
     except (DialectError, MismatchError) as error:
         yield Check(claim, FAILS, str(error))
     variances = numbers.variances(network.tensors, network.detection.keys()) if network else {}
@@ -106,15 +117,25 @@ def _again(source: Path, metadata: Mapping[str, str], network: Recognised) -> Ch
     claim = "its numbers are the source's, converted"
     detection = network.detection
     try:
-        checkpoint = open_checkpoint(source)
-        before = recognise_checkpoint(checkpoint, metadata.get(certificate.DIALECT))
+        options = certificate.options(metadata)
+        choice = Choice(options.prefix, options.drop, options.alone)
+        before = recognise_checkpoint(
+            open_checkpoint(source, options.key),
+            metadata.get(certificate.DIALECT),
+            options.architecture,
+            choice,
+        )
         made = convert_detected(
-            before.tensors, detection.dialect, before.detection, detection.include_top
+            before.tensors,
+            detection.dialect,
+            before.detection,
+            options.include_top,
+            options.fold,
+            options.allow_mismatch,
         )
     except (DialectError, MismatchError, FormatError) as error:
-        return Check(
-            claim, UNCHECKED, f"not without the options that it was converted with: {error}"
-        )
+        reason = str(error).splitlines()[0].rstrip(":")
+        return Check(claim, UNCHECKED, f"its source can't be converted again: {reason}")
     other = [key for key, array in made.items() if not _same_bits(array, network.tensors.get(key))]
     if other:
         return Check(claim, FAILS, f"{len(other)} tensors are others, {other[0]} first")

@@ -100,7 +100,10 @@ def convert_file(
         raise MismatchError("\n".join((*network.notes, str(error)))) from None
     tensors, placed_under, notes = assemble(network, converted, to, beside)
     names = _variables(to, converted, detection, placed_under)
-    about = _about(checkpoint, network, converted, to, sha256)
+    options = certificate.Options(
+        key, prefix, choice.drop, choice.alone, architecture, include_top, fold, allow_mismatch
+    )
+    about = _about(checkpoint, network, converted, to, sha256, options)
     outputs = [Output(destination, tensors, about, names)]
     if isinstance(beside.rest, Path) and network.others:
         outputs.append(Output(beside.rest, network.others))
@@ -124,12 +127,13 @@ def _about(
     converted: Converted,
     to: str,
     sha256: Digest | None,
+    options: certificate.Options,
 ) -> dict[str, str | Digest]:
     """The metadata of a file that has a place for them."""
     detection = network.detection
     about = {"format": _framework(to), "dialect": to, "architecture": converted.architecture}
     if sha256 is not None:  # a file with a place for it, of a source that is a file
-        about |= certificate.of(detection.dialect)
+        about |= certificate.of(detection.dialect, options)
     if network.prefix:
         about["source_prefix"] = network.prefix
     if others := twins.names(detection):

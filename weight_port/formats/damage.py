@@ -12,10 +12,13 @@ from collections.abc import Iterator
 
 _CHUNK = 1 << 20
 # So many LFs must there be, each behind a CR (by chance: 1 file in 65,536), or so many CR LFs must
-# be likely where there is none (1 in 3,000, by Poisson's law).
+# be likely where there is none (1 in 3,000, by Poisson's law). How many are likely is what LF CR
+# shows, which no transfer touches: the bytes of numbers don't fall together by chance alone (of
+# bfloat16 the high one is sign and exponent, and neither pair is in a file of them).
 _FEEDS, _PAIRS = 2, 8
 _REPLACED = b"\xef\xbf\xbd"  # U+FFFD in UTF-8
 _MANY, _ASCII = 16, bytes(range(128))  # bytes above 127, and those that are not
+_WRITTEN = bytes([*b"\t\n\f\r", *range(32, 127)])
 _COPY = "get it again, in binary mode (git: mark such files `binary` in .gitattributes)"
 _LOCAL, _END = b"PK\x03\x04", b"PK\x05\x06"  # of a zip: a member's header, the list's end
 _ZIP64 = 0xFFFFFFFF  # a size that stands elsewhere
@@ -27,6 +30,11 @@ def of(data: memoryview) -> str:
     return _as_text(data) or (_cut_zip(data) if bytes(data[:4]) == _LOCAL else "")
 
 
+def is_text(head: bytes) -> bool:
+    """Whether a file that begins so is text, which has the line ends of its system."""
+    return not head.translate(None, _WRITTEN)
+
+
 def _chunks(data: memoryview) -> Iterator[bytes]:
     """The bytes in pieces, each with the byte before it (a space before the first)."""
     for start in range(0, len(data), _CHUNK):
@@ -35,11 +43,11 @@ def _chunks(data: memoryview) -> Iterator[bytes]:
 
 
 def _as_text(data: memoryview) -> str:
-    feeds = returns = pairs = replaced = high = 0
+    feeds = pairs = turned = replaced = high = 0
     for chunk in _chunks(data):
         feeds += chunk.count(b"\n", 1)
-        returns += chunk.count(b"\r", 1)
         pairs += chunk.count(b"\r\n")
+        turned += chunk.count(b"\n\r")
         replaced += chunk.count(_REPLACED)
         high += len(chunk[1:].translate(None, _ASCII))
     if high >= _MANY and 3 * replaced > 0.9 * high:
@@ -49,11 +57,10 @@ def _as_text(data: memoryview) -> str:
             f"transferred as text: each of its {feeds} LF bytes has a CR before it; {_COPY}, or "
             "undo it by `dos2unix -f`"
         )
-    by_chance = returns * feeds / len(data)
-    if by_chance > _PAIRS + 2.5 * pairs:  # a CR CR LF has become one
+    if turned > _PAIRS + 2.5 * pairs:  # a CR CR LF has become one
         return (
-            f"transferred as text: of {returns} CR and {feeds} LF bytes {pairs} stand together "
-            f"where about {by_chance:.0f} would by chance, so CRs were taken out; {_COPY}"
+            f"transferred as text: {pairs} LF bytes have a CR before them and {turned} have one "
+            f"behind them, of which there are as many by chance, so CRs were taken out; {_COPY}"
         )
     return ""
 

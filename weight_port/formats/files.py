@@ -82,7 +82,7 @@ def read_as(row: Format, source: File | Folder, key: str | None = None) -> Conte
 
 
 def _explained(error: FormatError, source: File | Folder) -> FormatError:
-    """What everyday damage has done to the file that an error is about, else the error."""
+    """The error, and what everyday damage has done to the file that it is about."""
     where = str(error).partition(": ")[0]
     if isinstance(source, Folder):
         files = [file for file in source.files.values() if file.where == where]
@@ -92,7 +92,7 @@ def _explained(error: FormatError, source: File | Folder) -> FormatError:
     for file in files:
         with contextlib.suppress(FormatError):  # of a file that is empty, or gone
             if what := damage.of(file.load()):
-                return FormatError(f"{file.where}: {what}")
+                return FormatError(f"{error}; {what}")
     return error
 
 

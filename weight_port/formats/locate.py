@@ -38,7 +38,8 @@ def file_format(file: File) -> Format:
     content, named = table.by_content(head, file.name), table.by_name(file.name)
     if content is None:
         unknown = f"its first bytes are those of none of {', '.join(SUFFIXES)}; get it again"
-        reason = explain(head, file.name) or damage.of(file.load()) or unknown
+        damaged = "" if damage.is_text(head) else damage.of(file.load())
+        reason = explain(head, file.name) or damaged or unknown
         raise FormatError(f"{file.where}: {reason}")
     pickles = {table.PDPARAMS, table.PTH, table.PICKLE}
     if named is not None and named is not content and not {named, content} <= pickles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -90,3 +91,58 @@ def test_the_digest_of_the_rules_follows_the_code(tmp_path: Path, monkeypatch) -
     before = certificate.rules()
     monkeypatch.setattr(certificate, "_ROOMS", ("arch", "dialects"))
     assert certificate.rules() != before
+
+
+ONE = np.ones(3, np.float32)
+
+
+def shifted(tensors: Tensors, prefix: str = "", by: int = 1) -> Tensors:
+    return {f"{prefix}{key}": array + array.dtype.type(by) for key, array in tensors.items()}
+
+
+# How a file was converted -> (its tensors, the options), all of which leave a sound file.
+CONVERSIONS = {
+    "--key": lambda t: ({"model": t, "model_ema": shifted(t)}, ["--key", "model_ema"]),
+    "--prefix": lambda t: ({**t, **shifted(t, "ema.")}, ["--prefix", "ema."]),
+    "--drop": lambda t: ({**t, "layer1.0.more": ONE}, ["--drop", "layer1.0.more"]),
+    "--rest keep": lambda t: ({**shifted(t, "backbone."), "neck.w": ONE}, ["--rest", "keep"]),
+    "--to-prefix": lambda t: (t, ["--to-prefix", "net.", "--rest", "keep"]),
+    "--no-top": lambda t: (t, ["--no-top"]),
+    "--architecture": lambda t: (t, ["--architecture", "resnet18"]),
+}
+
+
+@pytest.mark.parametrize("how", CONVERSIONS)
+def test_a_conversion_with_options_holds_and_another_source_fails(
+    tmp_path: Path, fake, capsys, how: str
+) -> None:
+    state, options = CONVERSIONS[how](fake("torchvision", "resnet18"))
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(state))
+    path = tmp_path / "b.safetensors"
+    arguments = [str(tmp_path / "a.pkl"), str(path), "--from", "torchvision", "--to", "timm"]
+    assert cli.main(["convert", *arguments, *options]) == 0
+    capsys.readouterr()
+    status, claims = verify(capsys, path)
+    assert (status, claims[SAME]) == (0, "holds")
+    name = next(key for key in weight_port.read(path) if key.endswith("bn1.weight"))
+    rewritten(path, lambda tensors, _: tensors[name].__setitem__(0, 7))
+    status, claims = verify(capsys, path)
+    assert (status, claims[SAME]) == (1, "FAILS")
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["[]", "{", '{"key": 3}', '{"drop": [1]}', '{"fold": "yes"}', '{"other": 1}', "[" * 9999],
+)
+def test_options_that_are_none_of_ours_leave_the_claim_unchecked(
+    converted: Path, capsys, options: str
+) -> None:
+    rewritten(converted, lambda tensors, metadata: metadata.update(options=options))
+    status, claims = verify(capsys, converted)
+    assert (status, claims[SAME]) == (0, "unchecked")
+
+
+def test_a_path_that_was_named_and_is_not_there_is_an_error(converted: Path, capsys) -> None:
+    for arguments in (["nosuch.pth"], [str(converted), "--source", "nosuch.pth"]):
+        assert cli.main(["verify", *arguments]) == 2
+        assert "nosuch.pth: no such file" in capsys.readouterr().err

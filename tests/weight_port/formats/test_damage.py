@@ -172,3 +172,51 @@ def test_other_damage_is_not_called_text(tmp_path, written, name: str) -> None:
     with pytest.raises(weight_port.WeightPortError) as caught:
         weight_port.read(tmp_path / name)
     assert "transferred as text" not in str(caught.value)
+
+
+def as_bfloat16(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(array).to(torch.bfloat16)
+
+
+LINES = b"a line\nanother \xe4\n" * 40_000
+# Kinds of numbers whose bytes don't fall together by chance: sign and exponent stand apart.
+NUMBERS = {
+    "bfloat16": as_bfloat16,
+    "bfloat16 kept as float32": lambda array: as_bfloat16(array).float(),
+    "float16": lambda array: torch.from_numpy(array).half(),
+    "float32": torch.from_numpy,
+    "text in bytes": lambda array: torch.frombuffer(
+        bytearray(b"a line\nanother \xe4\n" * 40_000), dtype=torch.uint8
+    ),
+    "whole numbers": lambda array: torch.arange(1_000_000),
+    "zeros": lambda array: torch.zeros(1_000_000),
+}
+
+
+@pytest.mark.parametrize("new", [True, False])
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_a_sound_file_that_is_refused_is_not_called_text(tmp_path, kind: str, new: bool) -> None:
+    """What the reader can't have is said, and nothing of line ends."""
+    numbers = NUMBERS[kind](RANDOM.normal(0, 1, 4_000_000).astype(np.float32))
+    state = {"w": numbers, "sparse": torch.eye(3).to_sparse()}
+    torch.save(state, tmp_path / "x.pth", _use_new_zipfile_serialization=new)
+    with pytest.raises(weight_port.WeightPortError, match="sparse") as caught:
+        weight_port.read(tmp_path / "x.pth")
+    assert "text" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float32"])
+def test_a_broken_download_is_said_to_be_one(tmp_path, kind: str) -> None:
+    numbers = NUMBERS[kind](RANDOM.normal(0, 1, 4_000_000).astype(np.float32))
+    torch.save({"w": numbers}, tmp_path / "x.pth")
+    whole = (tmp_path / "x.pth").read_bytes()
+    said = refusal(tmp_path / "x.pth", whole[: len(whole) * 2 // 3])
+    assert "truncated" in said
+    assert "text" not in said
+
+
+@pytest.mark.parametrize("name", ["a.pth", "a.pdparams", "a.txt", "a.py"])
+def test_a_text_with_the_line_ends_of_windows_is_no_damaged_checkpoint(tmp_path, name: str) -> None:
+    said = refusal(tmp_path / name, b"name: resnet50\r\nlr: 0.1\r\nepochs: 90\r\n")
+    assert "transferred as text" not in said
+    assert "its first bytes are those of none of" in said
