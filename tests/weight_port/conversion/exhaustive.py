@@ -104,13 +104,15 @@ def fits(
     for row in keys.DIALECTS.values():
         if dialect not in (row.name, None) or not (dialect or _marks(row.name) & tensors.keys()):
             continue
-        different = {}
+        forms: dict[object, str] = {}
         for name in row.holds:
-            key = name if architecture else row.form(arch.ARCHITECTURES[name])
-            different.setdefault(key, name)
-        for name in different.values():
-            if architecture in (name, None):
-                shares[row.name, name] = _share(tensors, row.name, name)
+            forms.setdefault(row.form(arch.ARCHITECTURES[name]), name)
+        names = list(forms.values())
+        if architecture:  # by its name one may be meant that the library itself doesn't build
+            is_like_one = row.common and row.form(arch.ARCHITECTURES[architecture]) in forms
+            names = [architecture] if architecture in row.holds or is_like_one else []
+        for name in names:
+            shares[row.name, name] = _share(tensors, row.name, name)
     most = max((share[0] for share in shares.values()), default=0.0)
     found: list[Fit] = []
     for (library, name), (share, top, hits, count) in shares.items():

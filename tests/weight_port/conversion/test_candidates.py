@@ -114,6 +114,16 @@ def test_the_search_finds_what_looking_at_all_finds(fake, dialect: str) -> None:
         assert found(tensors) == exhaustive.fits(tensors), (name, damage)
 
 
+@pytest.mark.parametrize("architecture", ["resnet50_v1", "plain18", "resnet20_b", "lenet5"])
+@pytest.mark.parametrize("dialect", [None, "torchvision", "paddle.vision", "caffe"])
+def test_so_it_does_of_a_network_that_a_library_does_not_build(fake, dialect, architecture) -> None:
+    """A state dict in its names may be of one: v1 in torchvision's, which somebody else built."""
+    for pair in (("paddle_impl", "googlenet"), ("torchvision", "resnet50"), ("cifar", "resnet20")):
+        tensors = fake(*pair)
+        expected = exhaustive.fits(tensors, dialect, architecture)
+        assert found(tensors, dialect, architecture) == expected, pair
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(EVERY),
