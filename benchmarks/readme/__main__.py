@@ -23,6 +23,7 @@ from training.degradation import record as degradation_record
 from training.evaluate import record as evaluate_record
 from weight_port.arch import ARCHITECTURES
 from weight_port.dialects.rows import DIALECTS
+from weight_port.formats.table import FORMATS
 
 ROOT = RESULTS.parents[1]
 PORT = "port-cpu.json"
@@ -98,6 +99,20 @@ def _measured(row: dict[str, Any] | None) -> list[str]:
     return [f"{row['logits']:.0e}", f"{row['gradients']:.0e}"]
 
 
+def formats_table() -> str:
+    """Every kind of file, whether it is written too, and a note."""
+    lines = [
+        [
+            f"`{row.name}`",
+            " ".join(f"`{suffix}`" for suffix in row.suffixes) or "a folder",
+            "yes" if row.written else "no",
+            row.note,
+        ]
+        for row in FORMATS.values()
+    ]
+    return github(lines, ["read", "suffixes", "written", "note"], [True, True, False, True])
+
+
 def dialects_table() -> str:
     """Every dialect, the networks that it names, and how that was verified."""
     lines = [
@@ -158,6 +173,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "parity": parity_table,
     "networks": networks_table,
     "dialects": dialects_table,
+    "formats": formats_table,
     "parity-cost": parity_cost,
     "speed": speeds.speed_table,
     "ratios": speeds.ratio_table,

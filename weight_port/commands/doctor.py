@@ -12,7 +12,7 @@ import numpy as np
 
 from weight_port.doctor import alone, case
 from weight_port.doctor.table import Diagnosis, Finding, diagnose
-from weight_port.errors import FormatError, UnsafeFileError, one_line
+from weight_port.errors import FormatError, MismatchError, UnsafeFileError, one_line
 from weight_port.formats.contents import Contents
 from weight_port.formats.files import open_checkpoint
 from weight_port.formats.states import KEYS
@@ -47,7 +47,12 @@ def _examined(source: Path, like: Path | None) -> dict[str, Any]:
     found = alone.findings(contents.tensors, network)
     if reference is None or like is None:
         return _table(found, ())
-    diagnosis = diagnose(case.between(contents, reference))
+    both = case.between(contents, reference)
+    if not both.tensors:
+        raise MismatchError(
+            f"{source} and {like} have no tensor in common: name a sound file of the same network"
+        )
+    diagnosis = diagnose(both)
     if diagnosis.unexplained and (state := _another_state(source, like, contents, reference)):
         diagnosis = Diagnosis((state,), ())
     named = {key for finding in diagnosis.findings for key in finding.keys}

@@ -48,6 +48,11 @@ def check_beside(beside: Beside, destination: Path, to: str) -> None:
         raise DestinationError("--to raw writes all as it is: no --rest, --to-prefix or --into")
     _check_holds(destination, to)
     if isinstance(beside.rest, Path):
+        if not beside.rest.suffix:
+            raise DestinationError(
+                f"--rest {beside.rest}: is neither {DROP} nor {KEEP}, nor a file, which has a "
+                f"suffix: {', '.join(suffix for suffix in WRITABLE if suffix)}"
+            )
         if beside.rest.resolve() == destination.resolve():
             raise DestinationError(f"{destination}: is to hold the network and the rest; name two")
         _check_holds(beside.rest, RAW)

@@ -484,3 +484,12 @@ def test_any_names_are_a_network_or_an_error_of_ours(tensors, prefix, rest: str)
     with pytest.raises(weight_port.WeightPortError) as raised:  # of so few names none is whole
         weight_port.convert(tensors, "timm", prefix=prefix, rest=rest)
     assert str(raised.value)
+
+
+@pytest.mark.parametrize("rest", ["keeep", "Drop", ""])
+def test_a_misspelt_rest_writes_no_folder(tmp_path, fake, capsys, rest: str) -> None:
+    weight_port.write(tmp_path / "a.npz", {**fake("torchvision", "resnet18"), "neck.w": ONE})
+    arguments = [str(tmp_path / "a.npz"), str(tmp_path / "b.npz"), "--to", "timm", "--force"]
+    assert cli.main(["convert", *arguments, "--rest", rest]) == 2
+    assert "is neither drop nor keep, nor a file" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]

@@ -373,3 +373,11 @@ def test_diff_ends_with_the_cause(tmp_path: Path, capsys) -> None:
     weight_port.write(tmp_path / "b.npz", damaged(SOUND, DAMAGES["BGR"][1]))
     assert cli.main(["diff", str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]) == 1
     assert capsys.readouterr().out.endswith("different: in B, BGR for RGB (1)\n")
+
+
+def test_a_reference_with_nothing_in_common_is_an_error(tmp_path, capsys) -> None:
+    for name, key in (("a", "one"), ("b", "two")):
+        weight_port.write(tmp_path / f"{name}.npz", {key: np.ones(3, np.float32)})
+    status = cli.main(["doctor", str(tmp_path / "a.npz"), "--like", str(tmp_path / "b.npz")])
+    assert status == 2
+    assert "have no tensor in common: name a sound file of the same" in capsys.readouterr().err
