@@ -1,10 +1,11 @@
 """HDF5 files as Keras and Caffe write them: groups, attributes and arrays, as views of the bytes.
 
 https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html, "File Format Specification".
-Read here and not by h5py: one of six runs of its C library on 3,000 changed files of 18 KB each was
-still at it after 100 s, and it copies every array. What that library writes by default is read: superblocks 0 to 3, both kinds
-of object headers, groups by symbol tables or by links in the header; of its latest format's indexes
-none. Links out of the file, and data outside of it, are not followed.
+Read here and not by h5py: of six runs of its C library on 3,000 changed files of 18 KB each, one
+was still at it after 100 s, and it copies every array. What that library writes by default is
+read: superblocks 0 to 3, both kinds of object headers, groups by symbol tables or by links in the
+header; of its latest format's indexes none. Links out of the file, and data outside of it, are not
+followed.
 """
 
 from __future__ import annotations
